@@ -107,44 +107,46 @@ func (d Direction) String() string {
 // Frame is one captured frame that the state needs to see whole: control
 // traffic, and the first frames of each SPI.
 type Frame struct {
-	Header
-	Link      LinkType
-	Direction Direction
-	OrigLen   int    // length on the wire, bytes
-	Data      []byte // captured bytes, at most OrigLen
+	Header `json:"-"`
+	Link      LinkType  `json:"link"`
+	Direction Direction `json:"dir"`
+	OrigLen   int       `json:"orig_len"` // length on the wire, bytes
+	Data      []byte    `json:"data"`     // captured bytes, at most OrigLen
 }
 
 // FlowKey identifies the ESP or AH packets between two addresses under one SPI.
 type FlowKey struct {
-	Src, Dst netip.Addr
-	Proto    uint8 // spd.ProtoESP or spd.ProtoAH
-	SPI      uint32
+	Src   netip.Addr `json:"src"`
+	Dst   netip.Addr `json:"dst"`
+	Proto uint8      `json:"proto"` // spd.ProtoESP or spd.ProtoAH
+	SPI   uint32     `json:"spi"`
 	// SrcPort and DstPort are the UDP ports of encapsulated ESP (RFC 3948),
 	// 0 for plain ESP and AH.
-	SrcPort, DstPort uint16
+	SrcPort uint16 `json:"sport,omitempty"`
+	DstPort uint16 `json:"dport,omitempty"`
 }
 
 // Flow is what one FlowKey carried in one interval. All ESP and AH volume
 // reaches the state in this form, whoever counted it. The header's time is the
 // interval's end.
 type Flow struct {
-	Header
-	Key       FlowKey
-	Direction Direction
-	Start     time.Time // of the first packet in the interval
-	End       time.Time // of the last packet
-	Packets   uint64
-	Bytes     uint64 // on the wire, link layer included
-	FirstSeq  uint32 // sequence number of the first packet
-	LastSeq   uint32 // of the last packet
-	MinSeq    uint32 // smallest and largest in the interval
-	MaxSeq    uint32
+	Header `json:"-"`
+	Key       FlowKey   `json:"key"`
+	Direction Direction `json:"dir"`
+	Start     time.Time `json:"start"` // of the first packet in the interval
+	End       time.Time `json:"end"`   // of the last packet
+	Packets   uint64    `json:"packets"`
+	Bytes     uint64    `json:"bytes"`     // on the wire, link layer included
+	FirstSeq  uint32    `json:"first_seq"` // sequence number of the first packet
+	LastSeq   uint32    `json:"last_seq"`  // of the last packet
+	MinSeq    uint32    `json:"min_seq"`   // smallest and largest in the interval
+	MaxSeq    uint32    `json:"max_seq"`
 }
 
 // Snapshot is the kernel's IPsec state at one moment. Large ones are split in
 // recordings; the state sees them whole.
 type Snapshot struct {
-	Header
+	Header `json:"-"`
 	KernelState
 }
 
@@ -215,7 +217,7 @@ type Listener struct {
 
 // Acquire is the kernel's request for an SA (XFRM_MSG_ACQUIRE).
 type Acquire struct {
-	Header
+	Header `json:"-"`
 	Src      netip.Addr   `json:"src"` // template's addresses: the ends of the SA
 	Dst      netip.Addr   `json:"dst"`
 	Proto    uint8        `json:"proto"`
@@ -227,7 +229,7 @@ type Acquire struct {
 // Expire is a soft or hard expiry of an SA or a policy (XFRM_MSG_EXPIRE,
 // XFRM_MSG_POLEXPIRE).
 type Expire struct {
-	Header
+	Header `json:"-"`
 	Hard   bool        `json:"hard"`
 	SA     *spd.SA     `json:"sa,omitempty"`
 	Policy *spd.Policy `json:"policy,omitempty"`
@@ -246,7 +248,7 @@ const (
 
 // PolicyChange is a change of the SPD.
 type PolicyChange struct {
-	Header
+	Header `json:"-"`
 	Change Change     `json:"change"`
 	Policy spd.Policy `json:"policy"`
 	// Defaults is set where the default actions changed.
@@ -255,7 +257,7 @@ type PolicyChange struct {
 
 // SAChange is a change of the SAD.
 type SAChange struct {
-	Header
+	Header `json:"-"`
 	Change Change `json:"change"`
 	SA     spd.SA `json:"sa"`
 }
@@ -263,7 +265,7 @@ type SAChange struct {
 // NeighborChange is a change of the neighbour table. The kernel tells of
 // STALE, PROBE, REACHABLE and FAILED; INCOMPLETE is found by dumping.
 type NeighborChange struct {
-	Header
+	Header `json:"-"`
 	Change   Change   `json:"change"`
 	Neighbor Neighbor `json:"neighbor"`
 }
@@ -271,20 +273,20 @@ type NeighborChange struct {
 // Counters holds the counters that changed since the last event of its kind or
 // the last snapshot, with their new values.
 type Counters struct {
-	Header
+	Header `json:"-"`
 	Values map[string]uint64 `json:"values"`
 }
 
 // Daemon says who listens for ACQUIREs now; it comes when that changes.
 type Daemon struct {
-	Header
+	Header `json:"-"`
 	Listeners []Listener `json:"listeners"`
 }
 
 // Lost says that events are missing here: a netlink overrun, frames that the
 // kernel dropped, state that was evicted, a file cut short.
 type Lost struct {
-	Header
+	Header `json:"-"`
 	What  string `json:"what"`            // what was lost, in words
 	Count uint64 `json:"count,omitempty"` // how many, 0 where unknown
 }
@@ -292,5 +294,5 @@ type Lost struct {
 // Tick marks a whole second of event time. The sequencer makes ticks; they are
 // not recorded.
 type Tick struct {
-	Header
+	Header `json:"-"`
 }
