@@ -107,7 +107,7 @@ func (d Direction) String() string {
 // Frame is one captured frame that the state needs to see whole: control
 // traffic, and the first frames of each SPI.
 type Frame struct {
-	Header `json:"-"`
+	Header    `json:"-"`
 	Link      LinkType  `json:"link"`
 	Direction Direction `json:"dir"`
 	OrigLen   int       `json:"orig_len"` // length on the wire, bytes
@@ -130,7 +130,7 @@ type FlowKey struct {
 // reaches the state in this form, whoever counted it. The header's time is the
 // interval's end.
 type Flow struct {
-	Header `json:"-"`
+	Header    `json:"-"`
 	Key       FlowKey   `json:"key"`
 	Direction Direction `json:"dir"`
 	Start     time.Time `json:"start"` // of the first packet in the interval
@@ -217,7 +217,7 @@ type Listener struct {
 
 // Acquire is the kernel's request for an SA (XFRM_MSG_ACQUIRE).
 type Acquire struct {
-	Header `json:"-"`
+	Header   `json:"-"`
 	Src      netip.Addr   `json:"src"` // template's addresses: the ends of the SA
 	Dst      netip.Addr   `json:"dst"`
 	Proto    uint8        `json:"proto"`
@@ -265,7 +265,7 @@ type SAChange struct {
 // NeighborChange is a change of the neighbour table. The kernel tells of
 // STALE, PROBE, REACHABLE and FAILED; INCOMPLETE is found by dumping.
 type NeighborChange struct {
-	Header `json:"-"`
+	Header   `json:"-"`
 	Change   Change   `json:"change"`
 	Neighbor Neighbor `json:"neighbor"`
 }
@@ -279,7 +279,7 @@ type Counters struct {
 
 // Daemon says who listens for ACQUIREs now; it comes when that changes.
 type Daemon struct {
-	Header `json:"-"`
+	Header    `json:"-"`
 	Listeners []Listener `json:"listeners"`
 }
 
@@ -287,8 +287,8 @@ type Daemon struct {
 // kernel dropped, state that was evicted, a file cut short.
 type Lost struct {
 	Header `json:"-"`
-	What  string `json:"what"`            // what was lost, in words
-	Count uint64 `json:"count,omitempty"` // how many, 0 where unknown
+	What   string `json:"what"`            // what was lost, in words
+	Count  uint64 `json:"count,omitempty"` // how many, 0 where unknown
 }
 
 // Tick marks a whole second of event time. The sequencer makes ticks; they are
