@@ -55,6 +55,8 @@ type Packet struct {
 	FragMore   bool
 
 	SrcPort, DstPort uint16 // UDP only
+	// Upper is the upper layer from its header's first byte on.
+	Upper []byte
 	// Payload is what follows the UDP header; for other protocols the upper
 	// layer's header and all that follows; for ARP its body. It ends where the
 	// IP header says, without the link layer's padding.
@@ -87,7 +89,7 @@ func (p *Packet) Decode(link LinkType, data []byte) error {
 // decodeUpper fills in the upper layer from its first byte on. Fragments after
 // the first have no header to read.
 func (p *Packet) decodeUpper(b []byte) error {
-	p.Payload = b
+	p.Upper, p.Payload = b, b
 	if p.FragOffset > 0 || p.Proto != spd.ProtoUDP {
 		return nil
 	}

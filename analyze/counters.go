@@ -1,0 +1,58 @@
+package analyze
+
+import (
+	"sort"
+	"time"
+)
+
+// maxCounterPoints bounds the history of one counter: at one poll a second,
+// about the last quarter of an hour in which it rose every second.
+const maxCounterPoints = 1024
+
+// series is the history of one counter: its value whenever it changed.
+type series struct {
+	points []counterPoint
+}
+
+type counterPoint struct {
+	at    Sighting
+	value uint64
+}
+
+func (s *series) put(at Sighting, value uint64) {
+	if n := len(s.points); n > 0 && s.points[n-1].value == value {
+		return
+	}
+	if len(s.points) >= maxCounterPoints {
+		s.points = append(s.points[:0], s.points[maxCounterPoints/4:]...)
+	}
+	s.points = append(s.points, counterPoint{at: at, value: value})
+}
+
+func (s *series) value() uint64 {
+	if s == nil || len(s.points) == 0 {
+		return 0
+	}
+	return s.points[len(s.points)-1].value
+}
+
+// rise returns by how much the counter grew after that time, and when it grew
+// first and last. What was counted before the history began is not known and
+// not counted.
+func (s *series) rise(since time.Duration) (n uint64, first, last Sighting) {
+	if s == nil {
+		return 0, first, last
+	}
+	i := sort.Search(len(s.points), func(i int) bool { return s.points[i].at.Mono > since })
+	for i = max(i, 1); i < len(s.points); i++ {
+		before, now := s.points[i-1].value, s.points[i].value
+		if now <= before { // reset: the namespace or the host started anew
+			continue
+		}
+		if n == 0 {
+			first = s.points[i].at
+		}
+		n, last = n+now-before, s.points[i].at
+	}
+	return n, first, last
+}

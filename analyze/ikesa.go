@@ -1,0 +1,112 @@
+package analyze
+
+import (
+	"hash/fnv"
+	"net/netip"
+
+	"ipsecdiag/analyze/ike"
+)
+
+// maxIKENotifies bounds the notifications kept of one IKE SA.
+const maxIKENotifies = 32
+
+// IKESA is one IKE SA, or the attempt at one, as an observer saw it: all
+// messages under one initiator SPI.
+type IKESA struct {
+	InitiatorSPI, ResponderSPI ike.SPI
+	Major                      uint8
+	Initiator, Responder       netip.Addr
+	First, Last                Sighting
+	// FromInitiator and FromResponder are what each side said.
+	FromInitiator, FromResponder Speaker
+	Notifies                     []SeenNotify
+}
+
+// Speaker is one side of an IKE SA.
+type Speaker struct {
+	Messages  int       // distinct ones
+	Sent      int       // retransmissions included
+	Direction Direction // as the observer saw them
+	// The last distinct message: its exchange, when it was sent first and
+	// last, and how often it was sent again unchanged.
+	Exchange  ike.ExchangeType
+	MessageID uint32
+	FirstSent Sighting
+	LastSent  Sighting
+	Repeats   int
+	request   bool
+	hash      uint64
+}
+
+// expects reports whether the last message asks for an answer: a request of
+// IKEv2, the first message of IKEv1, or one that was sent again, which IKEv1
+// does only while it waits (RFC 2408 section 5.1).
+func (s *Speaker) expects() bool { return s.Messages > 0 && (s.request || s.Repeats > 0) }
+
+// SeenNotify is a notification that was in the clear.
+type SeenNotify struct {
+	At   Sighting
+	From netip.Addr
+	Type ike.NotifyType
+	Name string
+	SPI  []byte
+}
+
+func (s *Speaker) said(at Sighting, dir Direction, m *ike.Message, raw []byte) {
+	h := fnv.New64a()
+	h.Write(raw)
+	sum := h.Sum64()
+	s.Sent++
+	s.Direction = dir
+	if s.Messages > 0 && s.hash == sum {
+		s.Repeats++
+		s.LastSent = at
+		return
+	}
+	s.Messages++
+	s.hash, s.Repeats = sum, 0
+	s.Exchange, s.MessageID = m.Exchange, m.MessageID
+	s.FirstSent, s.LastSent = at, at
+	s.request = (m.Major >= 2 && !m.IsResponse()) || (m.Major == 1 && m.ResponderSPI == 0)
+}
+
+// Waiting returns the side whose last message asks for an answer and has had
+// none: everything from the other side is older; nil where no side waits. RFC 7296 section 2.1: every request is
+// retransmitted until it is answered; the IKEv1 exchanges alternate too.
+func (sa *IKESA) Waiting() (s *Speaker, from, to netip.Addr) {
+	i, r := &sa.FromInitiator, &sa.FromResponder
+	switch {
+	case i.expects() && (r.Messages == 0 || r.LastSent.Mono < i.FirstSent.Mono):
+		return i, sa.Initiator, sa.Responder
+	case r.expects() && (i.Messages == 0 || i.LastSent.Mono < r.FirstSent.Mono):
+		return r, sa.Responder, sa.Initiator
+	}
+	return nil, netip.Addr{}, netip.Addr{}
+}
+
+// BothSpoke reports whether messages went both ways.
+func (sa *IKESA) BothSpoke() bool {
+	return sa.FromInitiator.Messages > 0 && sa.FromResponder.Messages > 0
+}
+
+// Speaker returns the side that has that address, nil for neither.
+func (sa *IKESA) Speaker(a netip.Addr) *Speaker {
+	switch a {
+	case sa.Initiator:
+		return &sa.FromInitiator
+	case sa.Responder:
+		return &sa.FromResponder
+	}
+	return nil
+}
+
+func (sa *IKESA) notified(at Sighting, from netip.Addr, m *ike.Message) {
+	for _, n := range m.Notifies() {
+		if len(sa.Notifies) >= maxIKENotifies {
+			return
+		}
+		sa.Notifies = append(sa.Notifies, SeenNotify{
+			At: at, From: from, Type: n.Type, Name: n.Name(), SPI: n.SPI,
+		})
+	}
+}

@@ -1,0 +1,175 @@
+package analyze
+
+import (
+	"net/netip"
+	"time"
+
+	"ipsecdiag/analyze/spd"
+)
+
+// Bounds on what is kept of one pair.
+const (
+	maxIKESAs      = 32
+	maxFlows       = 64
+	maxResolutions = 8
+	maxAcquires    = 64
+)
+
+// PairKey names two hosts that IPsec is to protect, or its two tunnel ends: A
+// is the smaller address. Link-local addresses have a zone.
+type PairKey struct{ A, B netip.Addr }
+
+// MakePairKey orders two addresses into a key.
+func MakePairKey(a, b netip.Addr) PairKey {
+	if b.Less(a) {
+		a, b = b, a
+	}
+	return PairKey{a, b}
+}
+
+// String renders the key as "A ↔ B".
+func (k PairKey) String() string { return k.A.String() + " ↔ " + k.B.String() }
+
+// Pair is two hosts and what every observer saw of them.
+type Pair struct {
+	Key   PairKey
+	Order uint64 // pairs in the order in which they were first seen
+	Views []*View
+}
+
+// View is what one observer, a network stack or a capture file, saw of a pair.
+type View struct {
+	Pair        *Pair
+	Host        *Host // the observer; its KernelSeen tells whether it was more than wire
+	Resolutions []*Resolution
+	IKE         []*IKESA
+	Flows       []*FlowTotal
+	// Need is the outbound SA that this host's traffic with the peer waits
+	// for, or the last one it waited for; nil where it never did.
+	Need *Need
+	// Local and Peer are the pair's addresses from this host's side; both
+	// invalid where neither or both are its own.
+	Local, Peer netip.Addr
+
+	unicast [2]Sighting // last frame from Key.A to Key.B, and from B to A
+	touched time.Duration
+	active  bool
+}
+
+// FlowTotal is all that one SPI carried.
+type FlowTotal struct {
+	Key       FlowKey
+	Direction Direction
+	First     Sighting
+	Last      Sighting
+	Packets   uint64
+	Bytes     uint64
+	MinSeq    uint32
+	MaxSeq    uint32
+}
+
+// LastUnicast returns when the last unicast frame from one address of the pair
+// to the other was seen.
+func (v *View) LastUnicast(from netip.Addr) Sighting {
+	if from == v.Pair.Key.A {
+		return v.unicast[0]
+	}
+	return v.unicast[1]
+}
+
+func (v *View) sawUnicast(from netip.Addr, at Sighting) {
+	if from == v.Pair.Key.A {
+		v.unicast[0] = at
+	} else {
+		v.unicast[1] = at
+	}
+}
+
+// Resolution returns the search of asker for target, nil if none was seen.
+func (v *View) Resolution(asker, target netip.Addr) *Resolution {
+	for _, r := range v.Resolutions {
+		if r.Asker == asker && r.Target == target {
+			return r
+		}
+	}
+	return nil
+}
+
+func (v *View) resolution(asker, target netip.Addr) *Resolution {
+	if r := v.Resolution(asker, target); r != nil {
+		return r
+	}
+	r := &Resolution{Asker: asker, Target: target}
+	v.Resolutions = appendBounded(v.Resolutions, r, maxResolutions)
+	return r
+}
+
+// flow returns the total of one key, making it if need be.
+func (v *View) flow(k FlowKey) *FlowTotal {
+	for _, f := range v.Flows {
+		if f.Key == k {
+			return f
+		}
+	}
+	f := &FlowTotal{Key: k}
+	v.Flows = appendBounded(v.Flows, f, maxFlows)
+	return f
+}
+
+func (v *View) applyFlow(e *Flow) {
+	f := v.flow(e.Key)
+	at := Seen(e)
+	if f.Packets == 0 {
+		f.First, f.MinSeq = at, e.MinSeq
+		f.First.Time = e.Start
+	}
+	f.Direction, f.Last = e.Direction, at
+	f.Packets += e.Packets
+	f.Bytes += e.Bytes
+	f.MinSeq, f.MaxSeq = min(f.MinSeq, e.MinSeq), max(f.MaxSeq, e.MaxSeq)
+	v.sawUnicast(e.Key.Src, at)
+}
+
+// Involved reports whether anything ties the pair to IPsec: IKE or ESP was
+// seen, traffic waits for an SA, or the observer's policies protect it.
+func (v *View) Involved() bool {
+	if len(v.IKE) > 0 || len(v.Flows) > 0 || v.Need != nil {
+		return true
+	}
+	if !v.Host.KernelSeen {
+		return false
+	}
+	return v.protected(v.Pair.Key.A, v.Pair.Key.B) || v.protected(v.Pair.Key.B, v.Pair.Key.A)
+}
+
+func (v *View) protected(src, dst netip.Addr) bool {
+	return v.Host.PolicyFor(src, dst) != nil
+}
+
+// PolicyFor returns the outbound policy that requires an SA for traffic from
+// src to dst or for a tunnel between them, nil if there is none.
+func (h *Host) PolicyFor(src, dst netip.Addr) *spd.Policy {
+	src, dst = src.WithZone(""), dst.WithZone("")
+	for i := range h.DB.Policies {
+		p := &h.DB.Policies[i]
+		if p.Direction != spd.Out || p.Socket || !p.Requires() {
+			continue
+		}
+		if t := p.Templates[0]; t.Mode == spd.Tunnel && t.Src == src && t.Dst == dst {
+			return p
+		}
+		if p.Selector.Src.Contains(src) && p.Selector.Dst.Contains(dst) {
+			return p
+		}
+	}
+	return nil
+}
+
+// appendBounded appends e and drops the oldest element past the bound.
+func appendBounded[T any](s []T, e T, bound int) []T {
+	if len(s) >= bound {
+		copy(s, s[1:])
+		s = s[:len(s)-1]
+	}
+	return append(s, e)
+}

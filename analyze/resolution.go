@@ -1,0 +1,58 @@
+package analyze
+
+import "net/netip"
+
+// Resolution is one host's search for another's link-layer address, by
+// neighbour discovery (RFC 4861 section 7.2) or ARP (RFC 826), as one observer
+// saw it on the wire.
+type Resolution struct {
+	Asker, Target netip.Addr
+	Direction     Direction // of the solicitations, as the observer saw them
+	ARP           bool
+
+	// The present round: solicitations since the last answer.
+	First, Last Sighting
+	Count       int
+	Unicast     int // of Count: NUD probes, sent to the target itself
+
+	// RoundsFailed counts answers that did not end the search: the asker
+	// solicited again within reaskWindow of an answer.
+	Reasked    int
+	Answered   int // advertisements or replies to the asker
+	LastAnswer Sighting
+	AnswerDir  Direction
+}
+
+// reaskWindow is how soon after an answer a new solicitation for the same
+// address means that the answer was not taken. REACHABLE lasts at least 15 s
+// by default (RFC 4861 section 10: REACHABLE_TIME times MIN_RANDOM_FACTOR), so
+// whoever took the answer has no reason to ask again within 3 s, the length of
+// one full resolution (MAX_MULTICAST_SOLICIT times RETRANS_TIMER).
+const reaskWindow = 3e9
+
+func (r *Resolution) solicited(at Sighting, unicast bool) {
+	if !r.LastAnswer.IsZero() && r.Count == 0 {
+		if at.Mono-r.LastAnswer.Mono < reaskWindow {
+			r.Reasked++
+		} else {
+			r.Reasked = 0
+		}
+	}
+	if r.Count == 0 {
+		r.First, r.Unicast = at, 0
+	}
+	r.Count++
+	r.Last = at
+	if unicast {
+		r.Unicast++
+	}
+}
+
+func (r *Resolution) answered(at Sighting, dir Direction) {
+	r.Answered++
+	r.LastAnswer, r.AnswerDir = at, dir
+	r.Count, r.Unicast = 0, 0
+}
+
+// Open reports whether solicitations stand unanswered.
+func (r *Resolution) Open() bool { return r.Count > 0 }

@@ -1,0 +1,29 @@
+package analyze
+
+import "time"
+
+// Sighting is when and where something was seen. The zero value means never.
+type Sighting struct {
+	Time   time.Time
+	Mono   time.Duration
+	Number uint64 // frame number in its file, 0 where there is none
+	Origin Origin
+}
+
+// Seen returns the sighting of an event.
+func Seen(e Event) Sighting {
+	h := e.Head()
+	return Sighting{Time: h.Time, Mono: h.Mono, Number: h.Number, Origin: h.Origin}
+}
+
+// IsZero reports whether it was never seen.
+func (s Sighting) IsZero() bool { return s.Time.IsZero() }
+
+// Before reports whether s was seen before o. What was never seen is before
+// everything.
+func (s Sighting) Before(o Sighting) bool {
+	if s.IsZero() || o.IsZero() {
+		return s.IsZero() && !o.IsZero()
+	}
+	return s.Mono < o.Mono
+}

@@ -1,0 +1,144 @@
+package analyze
+
+import (
+	"net/netip"
+	"slices"
+
+	"ipsecdiag/analyze/spd"
+)
+
+// XfrmOutNoStates counts packets that a policy caught and no SA carried
+// (LINUX_MIB_XFRMOUTNOSTATES, net/xfrm/xfrm_policy.c: xfrm_lookup_with_ifid).
+const XfrmOutNoStates = "XfrmOutNoStates"
+
+// XfrmInTmplMismatch counts packets that an inbound policy wanted protected and
+// that came in the clear or under another SA (__xfrm_policy_check).
+const XfrmInTmplMismatch = "XfrmInTmplMismatch"
+
+// applyKernel folds what a kernel told.
+func (s *State) applyKernel(e Event) {
+	h := s.Host(e.Head().Origin)
+	switch e := e.(type) {
+	case *Snapshot:
+		h.applySnapshot(e)
+		s.reorient(h)
+		s.larval(h)
+	case *Acquire:
+		s.applyAcquire(h, e)
+	case *PolicyChange:
+		h.applyPolicy(e)
+	case *SAChange:
+		h.applySA(e)
+	case *Expire:
+		if e.Hard && e.SA != nil {
+			h.DB.DeleteSA(*e.SA)
+		}
+	case *NeighborChange:
+		h.applyNeighbor(e)
+		s.touchNeighbor(h, e.Neighbor.Addr)
+	case *Counters:
+		before := h.Counter(XfrmOutNoStates)
+		h.applyCounters(s.Now, e.Values)
+		if after := h.Counter(XfrmOutNoStates); after > before {
+			h.starve(s.Now, after-before)
+		}
+	case *Daemon:
+		h.Listeners = slices.Clone(e.Listeners)
+	}
+	s.settle(h)
+}
+
+// settle closes needs, and brings their pairs under judgement again.
+func (s *State) settle(h *Host) {
+	for _, n := range h.settle(s.Now) {
+		s.view(h, n.Local, n.Peer)
+	}
+	h.fed()
+}
+
+// reorient tells every view of a host anew which end is its own, after its
+// addresses became known.
+func (s *State) reorient(h *Host) {
+	for _, v := range s.active {
+		if v.Host == h {
+			v.orient()
+		}
+	}
+}
+
+// touchNeighbor brings the pairs with that neighbour under judgement.
+func (s *State) touchNeighbor(h *Host, a netip.Addr) {
+	for _, x := range h.Addresses {
+		if p := s.Pair(x.Prefix.Addr(), a); p != nil {
+			s.view(h, p.Key.A, p.Key.B)
+		}
+	}
+}
+
+func (s *State) applyAcquire(h *Host, e *Acquire) {
+	local, peer := e.Src, h.discovered(e.Dst, e.Selector)
+	if !local.IsValid() || !peer.IsValid() {
+		return
+	}
+	n := s.need(h, local, peer, flowOf(e.Selector))
+	n.acquired(e)
+}
+
+// need returns the open need of a pair, beginning one where there is none.
+func (s *State) need(h *Host, local, peer netip.Addr, f spd.Flow) *Need {
+	v := s.view(h, local, peer)
+	if v.Need == nil || !v.Need.Open() {
+		v.Need = &Need{Local: local, Peer: peer, Since: s.Now, Flow: f}
+		h.needs = append(h.needs, v.Need)
+		h.Starved = nil // from here on it is known for whom
+	}
+	return v.Need
+}
+
+// larval begins a need for every larval SA of a snapshot.
+func (s *State) larval(h *Host) {
+	for i := range h.DB.SAs {
+		sa := &h.DB.SAs[i]
+		if !sa.Larval() || !sa.Src.IsValid() || !sa.Selector.Src.IsValid() || !sa.Selector.Dst.IsValid() {
+			continue
+		}
+		f := flowOf(sa.Selector)
+		if v := h.DB.Lookup(spd.Out, f); v.Decision != spd.Protect || v.MissingSA() == nil {
+			continue // one that lingers beside live SAs
+		}
+		s.need(h, sa.Src, h.discovered(sa.Dst, sa.Selector), f).Larval = true
+	}
+}
+
+// discovered returns the neighbour that a solicitation caught by a policy was
+// for: such a packet goes to the solicited-node address of its target (RFC 4291
+// section 2.7.1), which holds the target's last 24 bits. Other destinations are
+// returned unchanged.
+func (h *Host) discovered(dst netip.Addr, sel spd.Selector) netip.Addr {
+	if !IsSolicitedNode(dst) || sel.Proto != spd.ProtoICMPv6 {
+		return dst
+	}
+	best, found := dst, 0
+	for k := range h.neighbors {
+		if SolicitedNode(k.addr) == dst && (found == 0 || k.addr.Less(best)) {
+			best = k.addr
+			found++
+		}
+	}
+	return best
+}
+
+// SolicitedNode returns the solicited-node multicast address of an IPv6
+// address, the zero Addr for others.
+func SolicitedNode(a netip.Addr) netip.Addr {
+	if !a.Is6() || a.IsMulticast() {
+		return netip.Addr{}
+	}
+	b := a.As16()
+	return netip.AddrFrom16([16]byte{0xff, 2, 11: 1, 12: 0xff, 13: b[13], 14: b[14], 15: b[15]})
+}
+
+// IsSolicitedNode reports whether a is in ff02::1:ff00:0/104.
+func IsSolicitedNode(a netip.Addr) bool {
+	return a.Is6() && netip.MustParsePrefix("ff02::1:ff00:0/104").Contains(a.WithZone(""))
+}

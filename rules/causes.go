@@ -1,0 +1,53 @@
+package rules
+
+// cause says which finding explains which: the first is the true cause, the
+// others follow from it on the same pair.
+type cause struct{ effect, by string }
+
+// causes is the one table of what explains what.
+var causes = []cause{
+	{effect: "acquire-stall", by: "nd-deadlock"},
+	{effect: "acquire-stall", by: "nd-no-answer"},
+	{effect: "first-packet-lost", by: "nd-deadlock"},
+}
+
+// supersessions lists pairs of rules of which never both hold for one pair:
+// when the first is found, the second is withdrawn.
+var supersessions = []struct{ holds, withdrawn string }{
+	{holds: "nd-deadlock", withdrawn: "nd-no-answer"},
+}
+
+// relate applies both tables to the merged findings.
+func (e *Engine) relate() {
+	for _, s := range supersessions {
+		for _, t := range e.order {
+			if t.merged.Rule != s.holds {
+				continue
+			}
+			if o := e.tracks[FindingID(s.withdrawn, t.merged.Subject)]; o != nil && !o.withdrawn {
+				o.withdrawn = true
+				o.merged.State = Resolved
+			}
+		}
+	}
+	for _, t := range e.order {
+		for _, c := range causes {
+			if t.merged.Rule == c.effect && t.merged.ExplainedBy == "" {
+				t.merged.ExplainedBy = e.explanation(t, c.by)
+			}
+		}
+	}
+}
+
+// explanation returns the id of the finding of that rule on the same subject
+// that explains t: one that is not over before t began.
+func (e *Engine) explanation(t *track, rule string) string {
+	o := e.tracks[FindingID(rule, t.merged.Subject)]
+	if o == nil || o.withdrawn {
+		return ""
+	}
+	if o.merged.State == Open || o.endMono >= t.firstMono {
+		return o.merged.ID
+	}
+	return ""
+}

@@ -1,0 +1,248 @@
+package rules
+
+import (
+	"slices"
+	"time"
+
+	"ipsecdiag/analyze"
+)
+
+// staleAfter is how long an open finding waits for new evidence before it is
+// called stale.
+const staleAfter = 120 * time.Second
+
+// maxEvidence bounds the evidence of one finding: the earliest and the latest
+// are kept.
+const maxEvidence = 16
+
+// Engine asks the rules of a state as it grows, and follows each finding
+// through its life. It is the one place that remembers.
+type Engine struct {
+	State *analyze.State
+
+	rules  []*Rule
+	tracks map[string]*track
+	order  []*track // as they were found
+}
+
+// track is one finding over time: each observer's part of it.
+type track struct {
+	id         string
+	seq        int
+	parts      []*part
+	firstSeen  time.Time
+	firstMono  time.Duration
+	endMono    time.Duration // when it was last resolved
+	withdrawn  bool          // another finding took its place
+	merged     Finding
+	lastOutput outputKey
+}
+
+// part is what one observer has to say.
+type part struct {
+	origin  string
+	finding Finding
+	state   Status
+	last    time.Duration // newest evidence
+}
+
+// outputKey is what a consumer is told about when it changes.
+type outputKey struct {
+	state       Status
+	confidence  Confidence
+	severity    Severity
+	explainedBy string
+	withdrawn   bool
+}
+
+// NewEngine returns an engine that asks those rules of an empty state.
+func NewEngine(state *analyze.State, rules []*Rule) *Engine {
+	return &Engine{State: state, rules: rules, tracks: map[string]*track{}}
+}
+
+// Apply folds an event into the state. At whole seconds of event time it asks
+// the rules, and returns the findings that are new or whose state, confidence
+// or cause changed.
+func (e *Engine) Apply(ev analyze.Event) []Finding {
+	e.State.Apply(ev)
+	if _, ok := ev.(*analyze.Tick); !ok {
+		return nil
+	}
+	for _, v := range e.State.Active() {
+		for _, r := range e.rules {
+			if r.Check != nil {
+				e.ask(r.Check, &Pass{Rule: r, State: e.State, View: v, Host: v.Host})
+			}
+		}
+	}
+	for _, h := range e.State.Hosts {
+		for _, r := range e.rules {
+			if r.CheckHost != nil && h.KernelSeen {
+				e.ask(r.CheckHost, &Pass{Rule: r, State: e.State, Host: h})
+			}
+		}
+	}
+	return e.changed()
+}
+
+func (e *Engine) ask(check func(*Pass), p *Pass) {
+	p.Now = e.State.Now.Mono
+	check(p)
+	for _, f := range p.reports {
+		e.report(p, f)
+	}
+	for _, r := range p.resolved {
+		e.resolve(p, r)
+	}
+}
+
+func (e *Engine) report(p *Pass, f Finding) {
+	t := e.tracks[f.ID]
+	if t == nil {
+		t = &track{id: f.ID, seq: len(e.order), firstSeen: e.State.Now.Time, firstMono: p.Now}
+		e.tracks[f.ID] = t
+		e.order = append(e.order, t)
+	}
+	t.withdrawn = false
+	q := t.part(p.Host.Origin.String())
+	q.finding, q.state = f, f.State
+	if f.State == Resolved {
+		t.endMono = p.Now
+	}
+	for _, ev := range f.Evidence {
+		q.last = max(q.last, ev.mono)
+	}
+}
+
+func (e *Engine) resolve(p *Pass, r resolution) {
+	t := e.tracks[FindingID(p.Rule.ID, r.subject)]
+	if t == nil {
+		return
+	}
+	for _, q := range t.parts {
+		if q.origin == p.Host.Origin.String() && q.state != Resolved {
+			q.state, t.endMono = Resolved, p.Now
+			q.finding.Evidence = append(q.finding.Evidence, r.evidence...)
+		}
+	}
+}
+
+func (t *track) part(origin string) *part {
+	for _, q := range t.parts {
+		if q.origin == origin {
+			return q
+		}
+	}
+	q := &part{origin: origin}
+	t.parts = append(t.parts, q)
+	return q
+}
+
+// changed merges every finding anew and returns those that say something new.
+func (e *Engine) changed() []Finding {
+	for _, t := range e.order {
+		t.age(e.State.Now.Mono)
+		t.merge()
+	}
+	e.relate()
+	var out []Finding
+	for _, t := range e.order {
+		if k := t.output(); k != t.lastOutput || t.unsaid() {
+			t.lastOutput = k
+			out = append(out, t.merged)
+		}
+	}
+	return out
+}
+
+func (t *track) age(now time.Duration) {
+	for _, q := range t.parts {
+		if q.state == Open && now-q.last > staleAfter {
+			q.state = Stale
+		}
+	}
+}
+
+// merge makes one finding of the observers' parts: the most certain one speaks,
+// all give evidence.
+func (t *track) merge() {
+	best := t.parts[0]
+	for _, q := range t.parts[1:] {
+		if q.rank() > best.rank() {
+			best = q
+		}
+	}
+	f := best.finding
+	f.State, f.FirstSeen, f.LastSeen = best.state, t.firstSeen.UTC(), t.firstSeen.UTC()
+	f.Evidence, f.Origins = nil, nil
+	for _, q := range t.parts {
+		f.Origins = append(f.Origins, q.origin)
+		f.Evidence = append(f.Evidence, q.finding.Evidence...)
+		f.Severity = max(f.Severity, q.finding.Severity)
+		if q.state < f.State {
+			f.State = q.state
+		}
+	}
+	slices.Sort(f.Origins)
+	f.Evidence = orderEvidence(f.Evidence)
+	if n := len(f.Evidence); n > 0 && f.Evidence[n-1].Time.After(f.LastSeen) {
+		f.LastSeen = f.Evidence[n-1].Time
+	}
+	if t.withdrawn {
+		f.State = Resolved
+	}
+	t.merged = f
+}
+
+// rank orders parts: open before stale before resolved, certain before likely.
+func (q *part) rank() int {
+	return int(q.finding.Confidence)*4 + int(Stale) - int(q.state)
+}
+
+func orderEvidence(ev []Evidence) []Evidence {
+	slices.SortStableFunc(ev, func(a, b Evidence) int { return a.Time.Compare(b.Time) })
+	if len(ev) > maxEvidence {
+		half := maxEvidence / 2
+		ev = append(slices.Clone(ev[:half]), ev[len(ev)-half:]...)
+	}
+	return ev
+}
+
+func (t *track) output() outputKey {
+	f := &t.merged
+	return outputKey{f.State, f.Confidence, f.Severity, f.ExplainedBy, t.withdrawn}
+}
+
+// unsaid reports whether nothing was said of the finding yet.
+func (t *track) unsaid() bool { return t.lastOutput == outputKey{} }
+
+// Findings returns every finding of the run, causes first: by severity, then by
+// the time at which they were found, each followed by those it explains.
+func (e *Engine) Findings() []Finding {
+	var tops, all []Finding
+	effects := map[string][]Finding{}
+	for _, t := range e.order {
+		switch f := t.merged; {
+		case t.withdrawn:
+		case f.ExplainedBy != "":
+			effects[f.ExplainedBy] = append(effects[f.ExplainedBy], f)
+		default:
+			tops = append(tops, f)
+		}
+	}
+	slices.SortStableFunc(tops, func(a, b Finding) int { return int(b.Severity) - int(a.Severity) })
+	for _, f := range tops {
+		all = appendWithEffects(all, f, effects)
+	}
+	return all
+}
+
+func appendWithEffects(all []Finding, f Finding, effects map[string][]Finding) []Finding {
+	all = append(all, f)
+	under := effects[f.ID]
+	delete(effects, f.ID)
+	for _, g := range under {
+		all = appendWithEffects(all, g, effects)
+	}
+	return all
+}

@@ -1,0 +1,87 @@
+package rules
+
+import (
+	"net/netip"
+	"time"
+
+	"ipsecdiag/analyze"
+	"ipsecdiag/rules/remedy"
+)
+
+// Doc is what `explain` prints of a rule.
+type Doc struct {
+	Symptom    string   // what the user sees
+	Cause      string   // what happens, step by step
+	Recognised string   // what is looked for, and when it is certain
+	Remedy     string   // what to do
+	Sources    []string // RFC sections, kernel functions
+}
+
+// Rule is one question.
+type Rule struct {
+	ID       string
+	Severity Severity // the worst that it reports
+	Title    string
+	Doc      Doc
+	// Check asks the question of one view of a pair, at every whole second of
+	// event time while the pair is active. Nil where the rule is about hosts.
+	Check func(*Pass)
+	// CheckHost asks it of a network stack whose kernel is seen.
+	CheckHost func(*Pass)
+}
+
+// Pass is one asking of one rule.
+type Pass struct {
+	Rule  *Rule
+	State *analyze.State
+	View  *analyze.View // nil in CheckHost
+	Host  *analyze.Host
+	Now   time.Duration // event time, Mono
+
+	reports  []Finding
+	resolved []resolution
+}
+
+type resolution struct {
+	subject  string
+	evidence []Evidence
+}
+
+// Finding returns a finding on the pass's subject with everything filled in
+// that does not depend on the case.
+func (p *Pass) Finding() Finding {
+	f := Finding{
+		Rule: p.Rule.ID, Severity: p.Rule.Severity, Title: p.Rule.Title,
+		Origins: []string{p.Host.Origin.String()}, Remedies: []remedy.Remedy{},
+	}
+	if p.View != nil {
+		f.Subject = p.PairSubject()
+		f.Pair = []netip.Addr{p.View.Pair.Key.A, p.View.Pair.Key.B}
+	} else {
+		f.Subject, f.Pair = p.HostSubject(), []netip.Addr{}
+	}
+	return f
+}
+
+// Report claims a finding, made by Finding and filled in with the case.
+func (p *Pass) Report(f Finding) {
+	f.ID = FindingID(f.Rule, f.Subject)
+	p.reports = append(p.reports, f)
+}
+
+// Resolve says that a finding on that subject, if there is one, is over.
+func (p *Pass) Resolve(subject string, ev ...Evidence) {
+	p.resolved = append(p.resolved, resolution{subject, ev})
+}
+
+// FindingID returns the stable id of a finding.
+func FindingID(rule, subject string) string { return rule + ":" + subject }
+
+// PairSubject returns the subject of findings about the pass's pair.
+func (p *Pass) PairSubject() string { return p.View.Pair.Key.String() }
+
+// HostSubject returns the subject of findings about the pass's host.
+func (p *Pass) HostSubject() string { return "host " + p.Host.Origin.String() }
+
+// Since returns the event time that has passed since a sighting.
+func (p *Pass) Since(s analyze.Sighting) time.Duration { return p.Now - s.Mono }
