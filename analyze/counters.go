@@ -36,15 +36,15 @@ func (s *series) value() uint64 {
 	return s.points[len(s.points)-1].value
 }
 
-// rise returns by how much the counter grew after that time, and when it grew
-// first and last. What was counted before the history began is not known and
+// rise returns by how much the counter grew after since and up to until, and
+// when it grew first and last. What was counted before the history began is not known and
 // not counted.
-func (s *series) rise(since time.Duration) (n uint64, first, last Sighting) {
+func (s *series) rise(since, until time.Duration) (n uint64, first, last Sighting) {
 	if s == nil {
 		return 0, first, last
 	}
 	i := sort.Search(len(s.points), func(i int) bool { return s.points[i].at.Mono > since })
-	for i = max(i, 1); i < len(s.points); i++ {
+	for i = max(i, 1); i < len(s.points) && s.points[i].at.Mono <= until; i++ {
 		before, now := s.points[i-1].value, s.points[i].value
 		if now <= before { // reset: the namespace or the host started anew
 			continue

@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"maps"
+	"math"
 	"net/netip"
 	"slices"
 	"time"
@@ -56,7 +57,14 @@ func (h *Host) Counter(name string) uint64 { return h.counters[name].value() }
 // Rise returns by how much a counter grew after that time, with the first and
 // the last poll that showed it.
 func (h *Host) Rise(name string, since time.Duration) (n uint64, first, last Sighting) {
-	return h.counters[name].rise(since)
+	return h.counters[name].rise(since, math.MaxInt64)
+}
+
+// RiseBetween returns by how much a counter grew after since and up to until,
+// with the last poll that showed it.
+func (h *Host) RiseBetween(name string, since, until time.Duration) (n uint64, last Sighting) {
+	n, _, last = h.counters[name].rise(since, until)
+	return n, last
 }
 
 // Sysctl returns a kernel setting by its full name, def where it is not known.

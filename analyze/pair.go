@@ -139,11 +139,14 @@ func (v *View) Involved() bool {
 	if !v.Host.KernelSeen {
 		return false
 	}
-	return v.protected(v.Pair.Key.A, v.Pair.Key.B) || v.protected(v.Pair.Key.B, v.Pair.Key.A)
+	return v.named(v.Pair.Key.A, v.Pair.Key.B) || v.named(v.Pair.Key.B, v.Pair.Key.A)
 }
 
-func (v *View) protected(src, dst netip.Addr) bool {
-	return v.Host.PolicyFor(src, dst) != nil
+// named reports whether a policy protects traffic between just these two hosts.
+// One for a whole network says nothing of a single dead host in it.
+func (v *View) named(src, dst netip.Addr) bool {
+	p := v.Host.PolicyFor(src, dst)
+	return p != nil && (hostToHost(p.Selector) || p.Templates[0].Dst == dst)
 }
 
 // PolicyFor returns the outbound policy that requires an SA for traffic from

@@ -1,0 +1,19 @@
+package rules
+
+// All lists every rule, in the order in which they are asked and explained.
+var All = []*Rule{
+	NDDeadlock,
+	NDNoAnswer,
+	AcquireStall,
+	FirstPacketLost,
+}
+
+// ByID returns the rule of that id, nil if there is none.
+func ByID(id string) *Rule {
+	for _, r := range All {
+		if r.ID == id {
+			return r
+		}
+	}
+	return nil
+}

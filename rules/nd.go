@@ -1,0 +1,238 @@
+package rules
+
+import (
+	"net/netip"
+	"strings"
+	"time"
+
+	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/spd"
+)
+
+// Times of neighbour discovery. A host that is asked answers at once; RFC 4861
+// section 10: RETRANS_TIMER is 1 s, MAX_MULTICAST_SOLICIT 3, so that one
+// resolution is over after 3 s; MAX_ANYCAST_DELAY_TIME holds an answer back by
+// 1 s at most.
+const (
+	ndAnswerTime = 1 * time.Second
+	ndResolution = 3 * time.Second
+)
+
+// ndSettle is how long after an answer no further solicitation must come before
+// the answer is held to have been taken: a RETRANS_TIMER and a half.
+const ndSettle = 1500 * time.Millisecond
+
+// ndKind is what a search for a neighbour suffers from.
+type ndKind uint8
+
+const (
+	ndFine          ndKind = iota // answered, or too early to tell
+	ndAnswerCaught                // the target's own policy catches the advertisement
+	ndAnswerRefused               // the asker's own policy drops the advertisement
+	ndAskCaught                   // the asker's own policy catches the solicitation
+	ndMutual                      // target alive and starting IKE, yet it does not answer
+	ndSilent                      // nobody answers, nothing points to IPsec
+)
+
+// ndCase is one search and what is wrong with it.
+type ndCase struct {
+	kind       ndKind
+	confidence Confidence
+	asker      netip.Addr
+	target     netip.Addr
+	res        *analyze.Resolution // nil where nothing was on the wire
+	verdict    spd.Verdict         // of the packet that dies, where a kernel tells
+	lost       uint64              // by how much the counter rose
+	lostFrom   analyze.Sighting
+	lostTo     analyze.Sighting
+	ike        *analyze.IKESA // the target's own attempt
+}
+
+// policy returns the policy that catches the packet, nil where it is not known.
+func (c *ndCase) policy() *spd.Policy {
+	if len(c.verdict.Policies) == 0 {
+		return nil
+	}
+	if n := c.verdict.MissingSA(); n != nil {
+		return n.Policy
+	}
+	return c.verdict.Policies[len(c.verdict.Policies)-1]
+}
+
+// deadlock reports whether the case is that of neighbour discovery and IKE
+// waiting for each other.
+func (c *ndCase) deadlock() bool { return c.kind != ndFine && c.kind != ndSilent }
+
+// ndCases judges every search of the view. The worst comes first.
+func ndCases(p *Pass) []ndCase {
+	var cases []ndCase
+	for _, r := range p.View.Resolutions {
+		if c := judgeResolution(p, r); c.kind != ndFine {
+			cases = append(cases, c)
+		}
+	}
+	if c := judgeUnasked(p); c.kind != ndFine {
+		cases = append(cases, c)
+	}
+	return cases
+}
+
+// judgeResolution judges a search that was seen on the wire.
+func judgeResolution(p *Pass, r *analyze.Resolution) ndCase {
+	c := ndCase{asker: r.Asker, target: r.Target, res: r}
+	h := p.Host
+	switch {
+	case r.ARP:
+		return silent(p, c)
+	case h.KernelSeen && h.Owns(r.Asker) && refused(p, &c):
+		return c
+	case !r.Open() || p.Since(r.First) < ndAnswerTime:
+		return c
+	}
+	if t := targetKernel(p.View, r.Target); t != nil {
+		return judgeTarget(p, t, c)
+	}
+	if mutual(p, &c) {
+		return c
+	}
+	return silent(p, c)
+}
+
+// targetKernel returns the kernel that owns the target, among all observers of
+// the pair: what it says of its own advertisement outweighs what the wire
+// suggests.
+func targetKernel(v *analyze.View, target netip.Addr) *analyze.Host {
+	for _, o := range v.Pair.Views {
+		if o.Host.KernelSeen && o.Host.Owns(target) {
+			return o.Host
+		}
+	}
+	return nil
+}
+
+// judgeTarget asks the target's own policies what becomes of the advertisement.
+func judgeTarget(p *Pass, t *analyze.Host, c ndCase) ndCase {
+	ifindex := t.InterfaceIndex(c.res.First.Origin.Interface)
+	f := spd.ICMPv6Flow(c.target, c.asker, spd.NeighborAdvertisement)
+	f.IfIndex = ifindex
+	c.verdict = t.DB.Lookup(spd.Out, f)
+	if c.verdict.Decision != spd.Protect || c.verdict.MissingSA() == nil {
+		return silent(p, c)
+	}
+	c.kind = ndAnswerCaught
+	c.lost, c.lostFrom, c.lostTo = t.Rise(analyze.XfrmOutNoStates, c.res.First.Mono)
+	if c.lost > 0 {
+		c.confidence = Certain
+		return c
+	}
+	// The counter is polled each second: without a rise after two polls the
+	// advertisement did not die there.
+	if p.Since(c.res.Last) > 2*time.Second {
+		return silent(p, c)
+	}
+	c.kind = ndFine
+	return c
+}
+
+// refused recognises an asker whose own inbound policy drops the advertisement:
+// it keeps asking although the answer is on its wire, and XfrmInTmplMismatch
+// counts (__xfrm_policy_check).
+func refused(p *Pass, c *ndCase) bool {
+	r := c.res
+	if r.Reasked == 0 || r.LastAnswer.IsZero() || p.Since(r.LastAnswer) > ndResolution {
+		return false
+	}
+	c.verdict = p.Host.DB.Lookup(spd.In, spd.ICMPv6Flow(c.target, c.asker, spd.NeighborAdvertisement))
+	if c.verdict.Decision != spd.Protect {
+		return false
+	}
+	c.lost, c.lostFrom, c.lostTo = p.Host.Rise(analyze.XfrmInTmplMismatch, r.LastAnswer.Mono-ndResolution)
+	if c.lost == 0 {
+		return false
+	}
+	c.kind, c.confidence = ndAnswerRefused, Certain
+	return true
+}
+
+// mutual recognises from the wire that the target is alive and starts IKE with
+// the asker while it leaves the asker's solicitations unanswered, and that
+// nothing unicast goes from the asker to the target.
+func mutual(p *Pass, c *ndCase) bool {
+	r := c.res
+	if r.Count < 2 || !p.View.LastUnicast(c.asker).Before(r.First) {
+		return false
+	}
+	for _, sa := range p.View.IKE {
+		sp, from, _ := sa.Waiting()
+		if sp != nil && from == c.target && sp.LastSent.Mono >= r.First.Mono {
+			c.kind, c.confidence, c.ike = ndMutual, Likely, sa
+			return true
+		}
+	}
+	return false
+}
+
+// silent is the case that nobody answers and IPsec has no part in it that can
+// be seen.
+func silent(p *Pass, c ndCase) ndCase {
+	c.kind = ndFine
+	r := c.res
+	if r.Open() && r.Count >= 3 && p.Since(r.First) >= ndResolution+2*time.Second && p.Since(r.Last) < 2*ndResolution {
+		c.kind = ndSilent
+	}
+	return c
+}
+
+// judgeUnasked recognises a host whose own solicitations never reach the wire,
+// because a policy catches them: its neighbour table says that it is asking,
+// nothing is on the wire, and XfrmOutNoStates counts.
+func judgeUnasked(p *Pass) ndCase {
+	v, h := p.View, p.Host
+	c := ndCase{asker: v.Local, target: v.Peer}
+	if !h.KernelSeen || !v.Local.IsValid() || !v.Local.Is6() || len(h.Daemons()) == 0 {
+		return c
+	}
+	n, since, ok := h.Neighbor(v.Peer)
+	if !ok || (n.State != "INCOMPLETE" && n.State != "FAILED") {
+		return c
+	}
+	if r := v.Resolution(v.Local, v.Peer); r != nil && r.Open() {
+		return c
+	}
+	f := spd.ICMPv6Flow(v.Local, analyze.SolicitedNode(v.Peer.WithZone("")), spd.NeighborSolicitation)
+	f.IfIndex = n.IfIndex
+	c.verdict = h.DB.Lookup(spd.Out, f)
+	if c.verdict.Decision != spd.Protect || c.verdict.MissingSA() == nil {
+		return c
+	}
+	c.lost, c.lostFrom, c.lostTo = h.Rise(analyze.XfrmOutNoStates, since.Mono-time.Second)
+	if c.lost > 0 {
+		c.kind, c.confidence = ndAskCaught, Certain
+	}
+	return c
+}
+
+// ndSettled returns the sighting that shows that the view's searches are over:
+// every search was answered and nobody has asked again since.
+func ndSettled(p *Pass) (at analyze.Sighting, ok bool) {
+	for _, r := range p.View.Resolutions {
+		if r.Open() {
+			return at, false
+		}
+		if at.Before(r.LastAnswer) {
+			at = r.LastAnswer
+		}
+	}
+	return at, !at.IsZero() && p.Since(at) >= ndSettle
+}
+
+// times renders how often something happened.
+func times(n int) string {
+	switch n {
+	case 1:
+		return "once"
+	case 2:
+		return "twice"
+	}
+	return strings.TrimSpace(count(uint64(n))) + " times"
+}

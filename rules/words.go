@@ -1,0 +1,49 @@
+package rules
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"ipsecdiag/analyze/spd"
+)
+
+// count renders a number.
+func count(n uint64) string { return strconv.FormatUint(n, 10) }
+
+// plural renders a number with its noun: "1 packet", "3 packets".
+func plural(n uint64, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return count(n) + " " + noun + "s"
+}
+
+// seconds renders a duration of event time for people: "0.4 s", "12 s".
+func seconds(d time.Duration) string {
+	if d < 10*time.Second {
+		return fmt.Sprintf("%.1f s", d.Seconds())
+	}
+	return fmt.Sprintf("%.0f s", d.Seconds())
+}
+
+// policyWords names a policy in a sentence.
+func policyWords(p *spd.Policy) string {
+	if p == nil {
+		return "a policy"
+	}
+	return fmt.Sprintf("the policy %s (priority %d)", p.Selector, p.Priority)
+}
+
+// listenerWords names an IKE daemon or whoever else listens.
+func listenerWords(name string, pid int) string {
+	switch {
+	case name != "" && pid != 0:
+		return fmt.Sprintf("%s (pid %d)", name, pid)
+	case name != "":
+		return name
+	case pid != 0:
+		return fmt.Sprintf("pid %d", pid)
+	}
+	return "a daemon"
+}
