@@ -35,6 +35,7 @@ type track struct {
 	endMono    time.Duration // when it was last resolved
 	withdrawn  bool          // another finding took its place
 	merged     Finding
+	said       bool // anything was ever said of it
 	lastOutput outputKey
 }
 
@@ -147,8 +148,8 @@ func (e *Engine) changed() []Finding {
 	e.relate()
 	var out []Finding
 	for _, t := range e.order {
-		if k := t.output(); k != t.lastOutput || t.unsaid() {
-			t.lastOutput = k
+		if k := t.output(); k != t.lastOutput || !t.said {
+			t.lastOutput, t.said = k, true
 			out = append(out, t.merged)
 		}
 	}
@@ -212,9 +213,6 @@ func (t *track) output() outputKey {
 	f := &t.merged
 	return outputKey{f.State, f.Confidence, f.Severity, f.ExplainedBy, t.withdrawn}
 }
-
-// unsaid reports whether nothing was said of the finding yet.
-func (t *track) unsaid() bool { return t.lastOutput == outputKey{} }
 
 // Findings returns every finding of the run, causes first: by severity, then by
 // the time at which they were found, each followed by those it explains.

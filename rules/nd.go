@@ -125,13 +125,9 @@ func judgeTarget(p *Pass, t *analyze.Host, c ndCase) ndCase {
 		c.confidence = Certain
 		return c
 	}
-	// The counter is polled each second: without a rise after two polls the
-	// advertisement did not die there.
-	if p.Since(c.res.Last) > 2*time.Second {
-		return silent(p, c)
-	}
-	c.kind = ndFine
-	return c
+	// The counter is polled each second: without a rise long after the first
+	// solicitation the advertisement did not die there, and silent says so.
+	return silent(p, c)
 }
 
 // refused recognises an asker whose own inbound policy drops the advertisement:
@@ -156,7 +152,8 @@ func refused(p *Pass, c *ndCase) bool {
 
 // mutual recognises from the wire that the target is alive and starts IKE with
 // the asker while it leaves the asker's solicitations unanswered, and that
-// nothing unicast goes from the asker to the target.
+// nothing unicast goes from the asker to the target. The target's IKE may come
+// first, and the asker's need to reply to it be what it solicits for.
 func mutual(p *Pass, c *ndCase) bool {
 	r := c.res
 	if r.Count < 2 || !p.View.LastUnicast(c.asker).Before(r.First) {
@@ -164,7 +161,7 @@ func mutual(p *Pass, c *ndCase) bool {
 	}
 	for _, sa := range p.View.IKE {
 		sp, from, _ := sa.Waiting()
-		if sp != nil && from == c.target && sp.LastSent.Mono >= r.First.Mono {
+		if sp != nil && from == c.target && sp.LastSent.Mono >= r.First.Mono-ndResolution {
 			c.kind, c.confidence, c.ike = ndMutual, Likely, sa
 			return true
 		}
