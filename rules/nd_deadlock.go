@@ -5,6 +5,7 @@ import (
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/spd"
+	"ipsecdiag/rules/remedy"
 )
 
 // NDDeadlock finds neighbour discovery and IKE waiting for each other.
@@ -36,6 +37,9 @@ func reportDeadlock(p *Pass, c *ndCase) {
 	f.Explanation = deadlockWords(c)
 	f.Evidence = deadlockEvidence(p, c)
 	f.Remedies = ndBypass(c)
+	if c.confidence == Likely {
+		f.Remedies = append([]remedy.Remedy{watchOn(c.target)}, f.Remedies...)
+	}
 	p.Report(f)
 }
 

@@ -1,0 +1,117 @@
+package report
+
+import (
+	"strconv"
+	"strings"
+
+	"ipsecdiag/rules"
+	"ipsecdiag/rules/remedy"
+)
+
+// clock is how times are shown to people, in UTC.
+const clock = "15:04:05.000"
+
+// finding writes one finding and, beneath it, those it explains.
+func (p *page) finding(f *rules.Finding, effects map[string][]rules.Finding) {
+	p.title(0, f)
+	p.para(2, plain, standing(f))
+	p.gap()
+	p.para(2, plain, f.Explanation)
+	if len(f.Evidence) > 0 {
+		p.heading("What was seen (times are UTC)")
+		p.evidence(4, f.Evidence)
+	}
+	if under := effects[f.ID]; len(under) > 0 {
+		p.heading("What follows from it")
+		p.effects(4, under, effects)
+	}
+	if len(f.Remedies) > 0 && f.ExplainedBy == "" {
+		p.heading("What to do")
+		for i := range f.Remedies {
+			p.remedy(&f.Remedies[i])
+		}
+	}
+}
+
+func (p *page) heading(text string) {
+	p.gap()
+	p.para(2, bold, text)
+}
+
+func (p *page) title(indent int, f *rules.Finding) {
+	label := strings.ToUpper(f.Severity.String())
+	p.hang(strings.Repeat(" ", indent)+label+"  ", tone(f), bold, f.Title+"  ["+f.Rule+"]")
+}
+
+// standing says whom a finding is about, how sure it is, whether it still
+// holds, who saw it and what explains it.
+func standing(f *rules.Finding) string {
+	s := f.Subject + ", " + f.Confidence.String() + ", "
+	switch f.State {
+	case rules.Open:
+		s += "open since " + f.FirstSeen.UTC().Format(clock)
+	case rules.Resolved:
+		s += "resolved; it was first seen at " + f.FirstSeen.UTC().Format(clock)
+	case rules.Stale:
+		s += "not confirmed since " + f.LastSeen.UTC().Format(clock)
+	}
+	if len(f.Origins) > 0 {
+		s += ", seen by " + list(f.Origins)
+	}
+	if f.ExplainedBy != "" {
+		s += "; it follows from " + f.ExplainedBy
+	}
+	return s
+}
+
+// effects writes the findings that another one explains, without evidence and
+// remedies: what helps is what helps against the cause.
+func (p *page) effects(indent int, under []rules.Finding, effects map[string][]rules.Finding) {
+	for i := range under {
+		f := &under[i]
+		p.title(indent, f)
+		p.para(indent+2, plain, f.Explanation)
+		p.effects(indent+2, effects[f.ID], effects)
+	}
+}
+
+// maxOriginColumn is how wide the column of origins may get before the text
+// goes on a line of its own.
+const maxOriginColumn = 22
+
+// evidence writes what was seen in the order of time.
+func (p *page) evidence(indent int, evidence []rules.Evidence) {
+	column := 0
+	for i := range evidence {
+		column = max(column, displayWidth(clean(where(&evidence[i]))))
+	}
+	for i := range evidence {
+		e := &evidence[i]
+		at := strings.Repeat(" ", indent) + e.Time.UTC().Format(clock) + "  "
+		if column > maxOriginColumn {
+			p.hang(at, faint, faint, where(e))
+			p.para(displayWidth(at), plain, e.Text)
+			continue
+		}
+		origin := clean(where(e))
+		pad := strings.Repeat(" ", column-displayWidth(origin)+2)
+		p.hang(at+origin+pad, faint, plain, e.Text)
+	}
+}
+
+// where says who saw it and, where there is a file, in which frame.
+func where(e *rules.Evidence) string {
+	if e.Frame == 0 {
+		return e.Origin
+	}
+	return e.Origin + " #" + strconv.FormatUint(e.Frame, 10)
+}
+
+// remedy writes what to do; commands stay on one line each, however long, so
+// that they can be copied.
+func (p *page) remedy(r *remedy.Remedy) {
+	p.para(4, plain, r.Title+":")
+	for line := range strings.Lines(r.Command) {
+		p.line(span{plain, "      "}, span{command, strings.TrimRight(line, "\r\n")})
+	}
+}
