@@ -77,6 +77,7 @@ func (s *State) touchNeighbor(h *Host, a netip.Addr) {
 
 func (s *State) applyAcquire(h *Host, e *Acquire) {
 	local, peer := e.Src, h.discovered(e.Dst, e.Selector)
+	local, peer = h.zoned(local, e.Selector), h.zoned(peer, e.Selector)
 	if !local.IsValid() || !peer.IsValid() {
 		return
 	}
@@ -106,8 +107,18 @@ func (s *State) larval(h *Host) {
 		if v := h.DB.Lookup(spd.Out, f); v.Decision != spd.Protect || v.MissingSA() == nil {
 			continue // one that lingers beside live SAs
 		}
-		s.need(h, sa.Src, h.discovered(sa.Dst, sa.Selector), f).Larval = true
+		peer := h.discovered(sa.Dst, sa.Selector)
+		s.need(h, h.zoned(sa.Src, sa.Selector), h.zoned(peer, sa.Selector), f).Larval = true
 	}
+}
+
+// zoned gives a link-local address the zone under which the wire knows it: the
+// name of the interface that the packet was for.
+func (h *Host) zoned(a netip.Addr, sel spd.Selector) netip.Addr {
+	if a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" {
+		return a.WithZone(h.InterfaceName(sel.IfIndex))
+	}
+	return a
 }
 
 // discovered returns the neighbour that a solicitation caught by a policy was
