@@ -1,0 +1,145 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/vishvananda/netlink/nl"
+	"golang.org/x/sys/unix"
+)
+
+// answerWithin bounds the wait for the next piece of an answer. XFRM requests
+// wait in the kernel for one another (xfrm_cfg_mutex).
+const answerWithin = 10 * time.Second
+
+// dumpTries is how often a dump is made that the kernel says was interrupted by
+// a change.
+const dumpTries = 4
+
+var (
+	errInterrupted = errors.New("it changed while it was read")
+	errTooMany     = errors.New("too many")
+)
+
+// request is one question to the kernel.
+type request struct {
+	protocol int    // unix.NETLINK_XFRM, NETLINK_ROUTE
+	kind     uint16 // message type of the question
+	answer   uint16 // and of the answers
+	flags    int    // unix.NLM_F_DUMP for a table
+	data     []byte // what follows the netlink header
+	limit    int    // of entries; 0: none
+}
+
+// ask puts a request to the kernel of the thread's namespace and hands each
+// answer to f. A socket of its own makes the end of every request simple: what
+// was not read dies with it.
+func ask(w *waiter, q request, f func([]byte) error) error {
+	s, err := openSocket(q.protocol)
+	if err != nil {
+		return err
+	}
+	defer s.close()
+	req := nl.NewNetlinkRequest(int(q.kind), q.flags)
+	req.AddRawData(q.data)
+	if err := s.send(req.Serialize()); err != nil {
+		return err
+	}
+	a := answers{request: q, seq: req.Seq, f: f}
+	for !a.done {
+		ready, err := w.wait([]int{s.fd}, answerWithin)
+		if err != nil {
+			return err
+		}
+		if len(ready) == 0 {
+			return fmt.Errorf("no answer from the kernel in %s", answerWithin)
+		}
+		if err := s.receive(a.take); err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+	return a.err
+}
+
+// answers follows one request's answers to their end.
+type answers struct {
+	request
+	seq  uint32
+	f    func([]byte) error
+	n    int
+	done bool
+	err  error // the first one
+}
+
+func (a *answers) take(m message) {
+	if m.seq != a.seq || a.done {
+		return
+	}
+	if m.flags&unix.NLM_F_DUMP_INTR != 0 {
+		a.fail(errInterrupted)
+	}
+	switch m.kind {
+	case unix.NLMSG_ERROR, unix.NLMSG_DONE:
+		a.done = true
+		a.fail(m.errno())
+	case a.answer:
+		a.entry(m.data)
+		a.done = a.done || m.flags&unix.NLM_F_MULTI == 0
+	}
+}
+
+func (a *answers) entry(b []byte) {
+	if a.n++; a.limit > 0 && a.n > a.limit {
+		a.done = true
+		a.fail(fmt.Errorf("%w: only the first %d were read", errTooMany, a.limit))
+		return
+	}
+	a.fail(a.f(b))
+}
+
+func (a *answers) fail(err error) {
+	if a.err == nil {
+		a.err = err
+	}
+}
+
+// dump reads a table, anew where it changed while it was read. What could be
+// read is returned with the error.
+func dump[T any](w *waiter, q request, decode func([]byte) ([]T, error)) (out []T, err error) {
+	q.flags |= unix.NLM_F_DUMP
+	for range dumpTries {
+		out = make([]T, 0, len(out))
+		err = ask(w, q, func(b []byte) error {
+			entries, err := decode(b)
+			out = append(out, entries...)
+			return err
+		})
+		if !errors.Is(err, errInterrupted) {
+			break
+		}
+	}
+	return out, err
+}
+
+// one makes a decoder of single entries fit for dump.
+func one[T any](decode func([]byte) (T, error)) func([]byte) ([]T, error) {
+	return func(b []byte) ([]T, error) {
+		v, err := decode(b)
+		if err != nil {
+			return nil, err
+		}
+		return []T{v}, nil
+	}
+}
+
+// some is one for decoders that also say whether the entry is wanted.
+func some[T any](decode func([]byte) (T, bool, error)) func([]byte) ([]T, error) {
+	return func(b []byte) ([]T, error) {
+		v, ok, err := decode(b)
+		if err != nil || !ok {
+			return nil, err
+		}
+		return []T{v}, nil
+	}
+}

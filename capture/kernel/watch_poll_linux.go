@@ -1,0 +1,168 @@
+package kernel
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"ipsecdiag/analyze"
+)
+
+// sysctlPolls is how many polls pass between two looks at the settings.
+const sysctlPolls = 5
+
+// poll looks at what the kernel does not notify.
+func (w *watcher) poll() error {
+	if err := w.checkNamespace(); err != nil {
+		return err
+	}
+	w.polls++
+	for _, look := range []func() error{
+		w.pollListeners, w.pollCounters, w.pollNeighbors, w.pollSAs, w.pollSocketPolicies, w.pollSysctls,
+	} {
+		if err := look(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pollCounters tells which counters changed.
+func (w *watcher) pollCounters() error {
+	now, err := w.proc.counters()
+	if err != nil {
+		return nil // Missing says so since the snapshot
+	}
+	changed := map[string]uint64{}
+	for name, v := range now {
+		if old, ok := w.counters[name]; !ok || old != v {
+			changed[name] = v
+		}
+	}
+	w.counters = now
+	if len(changed) == 0 {
+		return nil
+	}
+	return w.emit(&analyze.Counters{Values: changed})
+}
+
+// pollListeners tells who listens for ACQUIREs where that changed, and joins or
+// leaves the group with them.
+func (w *watcher) pollListeners() error {
+	now, err := w.listeners.read()
+	if err != nil {
+		return nil // as above
+	}
+	if slices.Equal(now, w.who) {
+		return w.followDaemons()
+	}
+	w.who = now
+	if err := w.emit(&analyze.Daemon{Listeners: now}); err != nil {
+		return err
+	}
+	return w.followDaemons()
+}
+
+// followDaemons joins or leaves the ACQUIRE group.
+func (w *watcher) followDaemons() error {
+	if w.xfrm == nil {
+		return nil
+	}
+	if leaving := w.acquire.socket; leaving != nil && !w.acquire.wanted(w.who) {
+		if err := w.drain(leaving, "ACQUIREs", w.xfrmMessage); err != nil {
+			return err
+		}
+	}
+	return w.acquire.follow(w.who)
+}
+
+// pollNeighbors finds what the kernel does not notify: INCOMPLETE.
+func (w *watcher) pollNeighbors() error {
+	if !w.neighbors.cost.ready() {
+		return nil
+	}
+	w.neighbors.begin()
+	now, err := dumpNeighbors(w.w)
+	w.neighbors.cost.end()
+	if err != nil {
+		return w.w.ctx.Err() // the next poll tries again
+	}
+	// What was notified meanwhile is newer than the dump.
+	if err := w.drain(w.route, "neighbour and route changes", w.routeMessage); err != nil {
+		return err
+	}
+	for _, e := range w.neighbors.differences(now) {
+		if err := w.emit(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pollSAs finds the SAs whose coming and going is not notified: larval ones,
+// and SPIs reserved by ALLOCSPI.
+func (w *watcher) pollSAs() error {
+	if w.xfrm == nil {
+		return nil
+	}
+	count, err := countSAs(w.w)
+	if err != nil || !w.young.wanted(count) || !w.young.cost.ready() {
+		return w.w.ctx.Err()
+	}
+	w.young.begin(count)
+	now, err := dumpSAs(w.w)
+	w.young.cost.end()
+	if err != nil {
+		w.young.due = true
+		return w.w.ctx.Err()
+	}
+	if err := w.drain(w.xfrm, "policy and SA changes", w.xfrmMessage); err != nil {
+		return err
+	}
+	for _, e := range w.young.differences(now) {
+		if err := w.emit(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pollSocketPolicies asks for a fresh snapshot when an IKE daemon gave its
+// sockets policies of their own.
+func (w *watcher) pollSocketPolicies() error {
+	if w.xfrm == nil {
+		return nil
+	}
+	if n, err := countSocketPolicies(w.w); err == nil && n != w.sockets {
+		w.sockets = n
+		w.renewSoon(0)
+	}
+	return w.w.ctx.Err()
+}
+
+// pollSysctls asks for a fresh snapshot when net.core.xfrm_* were set.
+func (w *watcher) pollSysctls() error {
+	if w.polls%sysctlPolls != 0 {
+		return nil
+	}
+	now, err := w.proc.sysctls(coreSysctls)
+	if err == nil && !maps.Equal(now, w.sysctls) {
+		w.sysctls = now
+		w.renewSoon(0)
+	}
+	return nil
+}
+
+// warnNoDaemon is told where auto mode stays out of the group.
+const warnNoDaemon = "no IKE daemon listens for ACQUIREs: larval SAs are watched by dumps until one does, " +
+	"since a listener would make the kernel create them"
+
+// warnAlways is told in always mode.
+func warnAlways(netns string) string {
+	where := "this host"
+	if netns != "" {
+		where = "network namespace " + netns
+	}
+	return fmt.Sprintf("--acquire always: the kernel of %s now makes larval SAs and sends ACQUIREs "+
+		"because this program listens", where)
+}
