@@ -23,6 +23,9 @@ type Need struct {
 	Withdrawn Sighting
 }
 
+// maxNeeds bounds the open needs of one host.
+const maxNeeds = 4096
+
 // SeenAcquire is one ACQUIRE.
 type SeenAcquire struct {
 	At       Sighting

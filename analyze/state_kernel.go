@@ -45,7 +45,10 @@ func (s *State) applyKernel(e Event) {
 	case *Daemon:
 		h.Listeners = slices.Clone(e.Listeners)
 	}
-	s.settle(h)
+	switch e.(type) {
+	case *Snapshot, *PolicyChange, *SAChange, *Expire:
+		s.settle(h)
+	}
 }
 
 // settle closes needs, and brings their pairs under judgement again.
@@ -90,7 +93,7 @@ func (s *State) need(h *Host, local, peer netip.Addr, f spd.Flow) *Need {
 	v := s.view(h, local, peer)
 	if v.Need == nil || !v.Need.Open() {
 		v.Need = &Need{Local: local, Peer: peer, Since: s.Now, Flow: f}
-		h.needs = append(h.needs, v.Need)
+		h.needs = appendBounded(h.needs, v.Need, maxNeeds)
 		h.Starved = nil // from here on it is known for whom
 	}
 	return v.Need
