@@ -7,13 +7,14 @@ import (
 	"unicode/utf8"
 )
 
-// clean makes a string safe for a terminal: control and format characters
+// Clean makes a string safe for a terminal: control and format characters
 // (escape sequences, bidirectional overrides, line separators) and bytes that
 // are no UTF-8 become visible escapes. Cleaning twice changes nothing.
 //
-// Captured strings, such as vendor IDs, can hold anything. A page cleans all
-// that it writes, so that no printer has to think of it.
-func clean(s string) string {
+// Captured strings, such as vendor IDs, can hold anything. All that this
+// package prints as text goes through here (page.line), and so must whatever
+// else is shown to people.
+func Clean(s string) string {
 	if isClean(s) {
 		return s
 	}

@@ -44,17 +44,17 @@ func (p *page) section(heading, text string) {
 		return
 	}
 	p.heading(heading)
-	p.prose(text)
+	p.prose(4, text)
 }
 
 // prose writes text as its author broke it into paragraphs: lines follow each
 // other until an empty one; lines that are indented (commands, tables) stay as
 // they are, and list items ("- ") begin anew.
-func (p *page) prose(text string) {
+func (p *page) prose(indent int, text string) {
 	var paragraph []string
 	end := func() {
 		if len(paragraph) > 0 {
-			p.paragraph(strings.Join(paragraph, " "))
+			p.paragraph(indent, strings.Join(paragraph, " "))
 		}
 		paragraph = nil
 	}
@@ -66,7 +66,7 @@ func (p *page) prose(text string) {
 			p.gap()
 		case strings.HasPrefix(line, " "), strings.HasPrefix(line, "\t"):
 			end()
-			p.line(span{plain, "      "}, span{command, strings.TrimSpace(line)})
+			p.line(span{plain, strings.Repeat(" ", indent+2)}, span{command, strings.TrimSpace(line)})
 		case strings.HasPrefix(line, "- "):
 			end()
 			paragraph = []string{line}
@@ -77,10 +77,17 @@ func (p *page) prose(text string) {
 	end()
 }
 
-func (p *page) paragraph(text string) {
+func (p *page) paragraph(indent int, text string) {
 	if item, ok := strings.CutPrefix(text, "- "); ok {
-		p.hang("    - ", plain, plain, item)
+		p.hang(strings.Repeat(" ", indent)+"- ", plain, plain, item)
 		return
 	}
-	p.para(4, plain, text)
+	p.para(indent, plain, text)
+}
+
+// Prose writes paragraphs of text, parted by empty lines.
+func Prose(w io.Writer, text string, o Options) error {
+	p := newPage(o)
+	p.prose(0, text)
+	return p.flush(w)
 }

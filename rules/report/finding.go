@@ -75,25 +75,22 @@ func (p *page) effects(indent int, under []rules.Finding, effects map[string][]r
 	}
 }
 
-// maxOriginColumn is how wide the column of origins may get before the text
-// goes on a line of its own.
-const maxOriginColumn = 22
-
-// evidence writes what was seen in the order of time.
+// evidence writes what was seen in the order of time. Where the origins would
+// take more than three tenths of the line, the text goes on a line of its own.
 func (p *page) evidence(indent int, evidence []rules.Evidence) {
 	column := 0
 	for i := range evidence {
-		column = max(column, displayWidth(clean(where(&evidence[i]))))
+		column = max(column, displayWidth(Clean(where(&evidence[i]))))
 	}
 	for i := range evidence {
 		e := &evidence[i]
 		at := strings.Repeat(" ", indent) + e.Time.UTC().Format(clock) + "  "
-		if column > maxOriginColumn {
+		if column > p.Width*3/10 {
 			p.hang(at, faint, faint, where(e))
-			p.para(displayWidth(at), plain, e.Text)
+			p.hang(strings.Repeat(" ", displayWidth(at)), plain, plain, e.Text)
 			continue
 		}
-		origin := clean(where(e))
+		origin := Clean(where(e))
 		pad := strings.Repeat(" ", column-displayWidth(origin)+2)
 		p.hang(at+origin+pad, faint, plain, e.Text)
 	}

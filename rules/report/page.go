@@ -57,7 +57,7 @@ func (p *page) flush(w io.Writer) error {
 
 func (p *page) line(spans ...span) {
 	for _, s := range spans {
-		text := clean(s.text)
+		text := Clean(s.text)
 		if p.Color && s.style != plain && strings.TrimSpace(text) != "" {
 			text = "\x1b[" + string(s.style) + "m" + text + "\x1b[0m"
 		}
@@ -78,9 +78,9 @@ func (p *page) para(indent int, st style, text string) {
 // hang writes text wrapped behind a prefix; further lines are indented by the
 // prefix's width.
 func (p *page) hang(prefix string, prefixStyle, st style, text string) {
-	prefix = clean(prefix)
+	prefix = Clean(prefix)
 	indent := displayWidth(prefix)
-	for i, l := range wrap(clean(strings.TrimSpace(text)), p.Width-indent) {
+	for i, l := range wrap(Clean(strings.TrimSpace(text)), p.Width-indent) {
 		if i > 0 {
 			prefix, prefixStyle = strings.Repeat(" ", indent), plain
 		}

@@ -86,13 +86,15 @@ func (s *Summary) String() string {
 	text := strings.Join([]string{
 		count(s.Frames, "frame"), count(uint64(s.IKEMessages), "IKE message"),
 		count(s.ESPPackets, "ESP or AH packet"),
-	}, ", ") + fmt.Sprintf(" and neighbour discovery between %s", count(uint64(s.Searches), "pair"))
+	}, ", ") + " and neighbour discovery of " + count(uint64(s.Searches), "pair")
 	if len(s.Hosts) > 0 {
 		text += ", seen by " + list(s.Hosts)
 	}
 	switch n := len(s.Kernels); {
-	case n > 0 && n == len(s.Hosts):
+	case n == 1 && len(s.Hosts) == 1:
 		text += " with its kernel"
+	case n > 0 && n == len(s.Hosts):
+		text += " with their kernels"
 	case n > 0:
 		text += " (with the kernel of " + list(s.Kernels) + ")"
 	}

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"fmt"
 	"io"
 
 	"ipsecdiag/rules"
@@ -66,7 +67,7 @@ func (p *page) lookedAt(sum *Summary) {
 		}
 		text := l.Time.Format(clock) + " " + l.Origin + ": " + l.What
 		if l.Count > 0 {
-			text += " (" + count(l.Count, "time") + ")"
+			text += fmt.Sprintf(" (%d)", l.Count)
 		}
 		p.hang("Not seen  ", yellow, plain, text)
 	}
