@@ -29,6 +29,9 @@ func (s *State) applyKernel(e Event) {
 		h.applyPolicy(e)
 	case *SAChange:
 		h.applySA(e)
+		if e.Change == Added {
+			s.larvalSA(h, &e.SA)
+		}
 	case *Expire:
 		if e.Hard && e.SA != nil {
 			h.DB.DeleteSA(*e.SA)
@@ -102,17 +105,22 @@ func (s *State) need(h *Host, local, peer netip.Addr, f spd.Flow) *Need {
 // larval begins a need for every larval SA of a snapshot.
 func (s *State) larval(h *Host) {
 	for i := range h.DB.SAs {
-		sa := &h.DB.SAs[i]
-		if !sa.Larval() || !sa.Src.IsValid() || !sa.Selector.Src.IsValid() || !sa.Selector.Dst.IsValid() {
-			continue
-		}
-		f := flowOf(sa.Selector)
-		if v := h.DB.Lookup(spd.Out, f); v.Decision != spd.Protect || v.MissingSA() == nil {
-			continue // one that lingers beside live SAs
-		}
-		peer := h.discovered(sa.Dst, sa.Selector)
-		s.need(h, h.zoned(sa.Src, sa.Selector), h.zoned(peer, sa.Selector), f).Larval = true
+		s.larvalSA(h, &h.DB.SAs[i])
 	}
+}
+
+// larvalSA begins a need for a larval SA, unless it lingers beside live SAs
+// that carry what it was made for.
+func (s *State) larvalSA(h *Host, sa *spd.SA) {
+	if !sa.Larval() || !sa.Src.IsValid() || !sa.Selector.Src.IsValid() || !sa.Selector.Dst.IsValid() {
+		return
+	}
+	f := flowOf(sa.Selector)
+	if v := h.DB.Lookup(spd.Out, f); v.Decision != spd.Protect || v.MissingSA() == nil {
+		return
+	}
+	peer := h.discovered(sa.Dst, sa.Selector)
+	s.need(h, h.zoned(sa.Src, sa.Selector), h.zoned(peer, sa.Selector), f).Larval = true
 }
 
 // zoned gives a link-local address the zone under which the wire knows it: the
