@@ -39,11 +39,11 @@ func wrap(s string, columns int) []string {
 	used := 0
 	for _, word := range strings.Fields(s) {
 		w := displayWidth(word)
-		if used > 0 && used+1+w > columns {
+		if line.Len() > 0 && used+1+w > columns {
 			lines, used = append(lines, line.String()), 0
 			line.Reset()
 		}
-		if used > 0 {
+		if line.Len() > 0 {
 			line.WriteByte(' ')
 			used++
 		}
@@ -56,7 +56,7 @@ func wrap(s string, columns int) []string {
 		line.WriteString(word)
 		used += w
 	}
-	if used > 0 || len(lines) == 0 {
+	if line.Len() > 0 || len(lines) == 0 {
 		lines = append(lines, line.String())
 	}
 	return lines
