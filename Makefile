@@ -1,0 +1,69 @@
+# make test is for newcomers: on a fresh Debian, as root, it installs what the
+# tests need and runs all of them, the virtual machine included. Elsewhere it
+# runs what it can and says what it did not.
+
+GO ?= go
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
+
+# Pinned here and not in go.mod: a tool's dependencies are not the program's.
+STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# What the tests run besides what the lab installs (go run ./fixtures/lab deps).
+TEST_PACKAGES = tshark tcpdump cpio
+
+.PHONY: build
+build: # the program, static, in ./ipsecdiag
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' ./cmd/ipsecdiag
+
+.PHONY: test
+test: deps # every test that can run here
+	IPSECDIAG_LAB=1 $(GO) run ./fixtures/gotest -timeout 20m ./...
+
+.PHONY: deps
+deps: # install what the tests need, where that is possible
+	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+		echo "not root on Debian: nothing is installed, some tests will be skipped"; exit 0; fi; \
+	missing=$$(for p in $(TEST_PACKAGES); do command -v $$p >/dev/null || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+		apt-get update -q && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; fi; \
+	if [ "$$(uname -m)" = x86_64 ]; then $(GO) run ./fixtures/lab deps; fi
+
+.PHONY: lint
+lint: # formatting, go vet for three systems, staticcheck
+	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt'ed: $$unformatted"; exit 1; }
+	$(GO) vet ./...
+	GOOS=darwin $(GO) vet ./...
+	GOOS=windows $(GO) vet ./...
+	$(STATICCHECK) ./...
+
+.PHONY: cross
+cross: # the program for other systems, in ./bin
+	for target in linux/amd64 linux/arm64 darwin/arm64 darwin/amd64 windows/amd64; do \
+		os=$${target%/*} arch=$${target#*/}; mkdir -p bin/$$os-$$arch; \
+		CGO_ENABLED=0 GOOS=$$os GOARCH=$$arch $(GO) build -trimpath \
+			-ldflags '-X main.version=$(VERSION)' -o bin/$$os-$$arch/ ./cmd/ipsecdiag || exit 1; done
+
+.PHONY: race
+race: # the tests under the race detector, which needs a C compiler
+	CGO_ENABLED=1 $(GO) test -race ./analyze/... ./rules/...
+
+.PHONY: bench
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# FUZZTIME is per fuzz target.
+FUZZTIME ?= 10s
+.PHONY: fuzz
+fuzz: # every fuzz target for a moment
+	@$(GO) test -list '^Fuzz' ./... | while read -r name package rest; do \
+		case $$name in \
+		Fuzz*) targets="$$targets $$name";; \
+		ok) for t in $$targets; do \
+			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) $$package || exit 1; done; targets=;; \
+		esac; done
+
+.PHONY: lab
+lab: # record every scenario anew, as root on Debian amd64
+	$(GO) run ./fixtures/lab record --all
+	$(GO) test ./fixtures -update
