@@ -29,10 +29,13 @@ func (p *Packet) Flow() (key FlowKey, seq uint32, ok bool) {
 }
 
 // espInUDP reports whether this is UDP-encapsulated ESP: port 4500, and where
-// IKE has the non-ESP marker, four zero bytes, there is an SPI.
+// IKE has the non-ESP marker, four zero bytes, there is an SPI. Between 4500
+// and 500 it is IKE, whose marker some daemons leave out there: ESP never has
+// port 500 (RFC 3948 section 2.1).
 func (p *Packet) espInUDP() bool {
 	return p.Proto == spd.ProtoUDP && p.FragOffset == 0 && len(p.Payload) >= 8 &&
-		(p.SrcPort == PortNATT || p.DstPort == PortNATT) && be32(p.Payload) != 0
+		(p.SrcPort == PortNATT || p.DstPort == PortNATT) &&
+		p.SrcPort != PortIKE && p.DstPort != PortIKE && be32(p.Payload) != 0
 }
 
 // Interesting reports whether the state wants to see this frame whole: IKE and

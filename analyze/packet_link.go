@@ -84,7 +84,7 @@ func decodeLoop(link LinkType, b []byte) (uint16, []byte, error) {
 	switch family {
 	case 2: // AF_INET everywhere
 		return etherTypeIPv4, b[4:], nil
-	case 10, 24, 28, 30: // AF_INET6 of Linux, NetBSD, FreeBSD, macOS
+	case 10, 23, 24, 28, 30: // AF_INET6 of Linux, Windows, NetBSD and OpenBSD, FreeBSD, macOS
 		return etherTypeIPv6, b[4:], nil
 	}
 	return 0, nil, ErrNotIP
