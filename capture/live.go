@@ -1,0 +1,32 @@
+package capture
+
+import "errors"
+
+// Any stands for all interfaces in LiveOptions.Interfaces.
+const Any = "any"
+
+// Errors of Live, to be tested with errors.Is.
+var (
+	// ErrInterfaceGone ends the stream once the last interface that was named
+	// is gone: deleted, or moved to another namespace. A Lost event tells of
+	// each before. An interface that is down is waited for.
+	ErrInterfaceGone = errors.New("interface vanished")
+	// ErrNeedsLinux is returned by Live on other systems.
+	ErrNeedsLinux = errors.New("live capture needs Linux")
+)
+
+// LiveOptions say what Live listens to.
+type LiveOptions struct {
+	// Interfaces are names; Any among them stands for all, also those that
+	// come later.
+	Interfaces []string
+	// Netns is the name or path of a network namespace, empty for the current.
+	Netns string
+	// Host is the origin's host.
+	Host string
+	// Warn gets what a person should know; it may be nil.
+	Warn func(string)
+	// Started is called once the filter is in place and frames are received;
+	// it may be nil.
+	Started func()
+}

@@ -1,0 +1,175 @@
+package capture
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ipsecdiag/analyze"
+)
+
+// liveInterval is how often flows are told, drops asked for and interfaces
+// looked after.
+const liveInterval = time.Second
+
+// Live yields what passes the interfaces from now on, not sequenced: a Frame
+// for each frame of control traffic and the first ones of each flow of ESP or
+// AH, a Flow each second for each flow, Lost for what the kernel dropped and
+// for interfaces that go down or away. It ends without an error once the
+// context is done, and with ErrInterfaceGone once the last named interface is
+// gone. An error before that comes first and alone; a missing CAP_NET_RAW is
+// fs.ErrPermission.
+//
+// Frames of one stream have one link type: Ethernet or bare IP for one
+// interface, as it is, and LINKTYPE_LINUX_SLL2 for several. A packet that
+// several related devices show is yielded once (see deduper); loopback shows
+// each packet once, as incoming.
+func Live(ctx context.Context, opt LiveOptions) iter.Seq2[analyze.Event, error] {
+	return func(yield func(analyze.Event, error) bool) {
+		l, err := openLive(ctx, opt)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer l.close()
+		l.yield = yield
+		if opt.Started != nil {
+			opt.Started()
+		}
+		err = l.run()
+		l.flush(time.Now())
+		if err != nil && !l.stopped {
+			yield(nil, err)
+		}
+	}
+}
+
+// live is the state of one stream. All of it belongs to the goroutine that
+// ranges over the stream.
+type live struct {
+	ctx     context.Context
+	opt     LiveOptions
+	sources *liveSources
+	socket  *packetSocket
+	waker   *waker
+	framer  framer
+	sorter  liveSorter
+	due     time.Time // of the next look after things
+
+	yield   func(analyze.Event, error) bool
+	stopped bool // yield returned false and must not be called again
+}
+
+// run reads blocks and looks after things until the stream ends.
+func (l *live) run() error {
+	l.due = time.Now().Add(liveInterval)
+	for l.ctx.Err() == nil && !l.stopped {
+		if err := l.step(); err != nil {
+			return err
+		}
+		if now := time.Now(); !now.Before(l.due) {
+			l.due = now.Add(liveInterval)
+			if err := l.lookAfter(now); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// step reads a block of the ring or waits for one.
+func (l *live) step() error {
+	block := l.socket.ring.block()
+	if block == nil {
+		return l.wait()
+	}
+	err := blockFrames(block, l.frame)
+	l.socket.ring.release()
+	// A block holds fewer packets than the meter keeps forgotten flows.
+	l.emitFlows(l.sorter.meter.Evicted())
+	return err
+}
+
+// wait waits for a block, for the context's end and for the time to look after
+// things. Where the socket has an error, its interface went down or away: that
+// is soon to be looked at, but not before the kernel is done with it.
+func (l *live) wait() error {
+	events, err := l.waker.wait(l.socket.fd, time.Until(l.due))
+	if events&(unix.POLLERR|unix.POLLHUP) != 0 {
+		l.socket.clearError()
+		if soon := time.Now().Add(liveInterval / 10); soon.Before(l.due) {
+			l.due = soon
+		}
+	}
+	return err
+}
+
+// frame takes one frame out of the ring and reports whether to go on.
+func (l *live) frame(f *ringFrame) bool {
+	if shownTwice(f) {
+		return true
+	}
+	origin := l.sources.originOf(f.index)
+	data, length := l.framer.frame(f)
+	seen := analyze.Frame{
+		Header:    analyze.Header{Time: unixTime(f.at), Origin: *origin},
+		Link:      l.framer.link,
+		Direction: direction(f),
+		OrigLen:   length,
+		Data:      data,
+	}
+	if l.sorter.wanted(&seen, origin, f.index, l.sources.groups.of(f.index)) {
+		event := seen
+		event.Data = slices.Clone(data)
+		l.emit(&event)
+	}
+	return !l.stopped
+}
+
+// lookAfter does what is to be done each second.
+func (l *live) lookAfter(now time.Time) error {
+	l.flush(now)
+	drops, err := l.socket.drops()
+	if err != nil {
+		return err
+	}
+	if drops > 0 {
+		l.lost(now, fmt.Sprintf("frames dropped by the kernel on %s", l.sources), "", drops)
+	}
+	return l.sources.lookAfter(func(what, name string) {
+		l.lost(now, fmt.Sprintf("interface %s %s", name, what), name, 0)
+	})
+}
+
+// flush yields the flows of the interval that ends.
+func (l *live) flush(now time.Time) {
+	l.emitFlows(l.sorter.meter.Flush(now.UnixNano()))
+	if n := l.sorter.meter.Lost(); n > 0 {
+		l.lost(now, "packets of too many flows", "", n)
+	}
+}
+
+func (l *live) emitFlows(flows []*analyze.Flow) {
+	for _, flow := range flows {
+		l.emit(flow)
+	}
+}
+
+// lost yields that something is missing, on an interface where it has a name.
+func (l *live) lost(now time.Time, what, name string, count uint64) {
+	origin := l.sources.origin
+	origin.Interface = name
+	head := analyze.Header{Time: now.UTC(), Origin: origin}
+	l.emit(&analyze.Lost{Header: head, What: what, Count: count})
+}
+
+// emit hands an event on unless the consumer has had enough.
+func (l *live) emit(e analyze.Event) {
+	if !l.stopped {
+		l.stopped = !l.yield(e, nil)
+	}
+}

@@ -1,0 +1,81 @@
+package capture
+
+import (
+	"context"
+	"errors"
+
+	"ipsecdiag/analyze"
+	"ipsecdiag/capture/kernel"
+	"ipsecdiag/capture/netns"
+)
+
+// openLive prepares a stream: all of its sockets are in the namespace, all of
+// its waiting is not.
+func openLive(ctx context.Context, opt LiveOptions) (*live, error) {
+	if opt.Warn == nil {
+		opt.Warn = func(string) {}
+	}
+	l := &live{ctx: ctx, opt: opt, sorter: liveSorter{meter: NewFlowMeter(0)}}
+	err := netns.Do(opt.Netns, l.openSockets)
+	if err == nil {
+		l.waker, err = newWaker(ctx)
+	}
+	if err != nil {
+		l.close()
+		return nil, err
+	}
+	return l, nil
+}
+
+// openSockets finds the interfaces and starts to receive from them.
+func (l *live) openSockets() error {
+	if len(l.opt.Interfaces) == 0 {
+		return errors.New("no interface to watch")
+	}
+	devices, err := openDevices()
+	if err != nil {
+		return err
+	}
+	l.sources = &liveSources{
+		devices: devices,
+		origin:  analyze.Origin{Host: l.opt.Host, Netns: l.opt.Netns},
+		origins: map[int]*analyze.Origin{},
+		warn:    l.opt.Warn,
+	}
+	if err := l.sources.find(l.opt.Interfaces); err != nil {
+		return err
+	}
+	if l.framer.link, err = l.sources.link(); err != nil {
+		return err
+	}
+	l.relate()
+	l.socket, err = openPacketSocket(l.framer.framing(), l.sources.indexes())
+	return err
+}
+
+// relate prepares to tell copies from packets where more than one interface is
+// watched.
+func (l *live) relate() {
+	if len(l.sources.named) == 1 {
+		return
+	}
+	l.sorter.dedup = new(deduper)
+	l.sources.regroup = func() (deviceGroups, error) {
+		// The kernel answers at once: nothing to be cancelled.
+		links, err := kernel.Links(context.WithoutCancel(l.ctx), kernel.Options{Netns: l.opt.Netns})
+		return newDeviceGroups(links), err
+	}
+}
+
+// close gives everything back that openLive took.
+func (l *live) close() {
+	if l.waker != nil {
+		l.waker.close()
+	}
+	if l.socket != nil {
+		l.socket.close()
+	}
+	if l.sources != nil {
+		l.sources.devices.close()
+	}
+}

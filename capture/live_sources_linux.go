@@ -1,0 +1,161 @@
+package capture
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"ipsecdiag/analyze"
+)
+
+// regroupAfter is after how many looks the relations between interfaces are
+// read again, besides when a new interface shows a frame.
+const regroupAfter = 10
+
+// liveSources are the interfaces that a stream watches.
+type liveSources struct {
+	devices *devices
+	all     bool
+	named   []namedDevice // those that are there, unless all
+	origin  analyze.Origin
+
+	origins map[int]*analyze.Origin // of interfaces that showed a frame
+	groups  deviceGroups
+	regroup func() (deviceGroups, error) // nil where no two interfaces are watched
+	looks   int                          // since groups were read
+	warned  bool                         // that they could not be read
+	warn    func(string)
+}
+
+// namedDevice is an interface that was asked for by name.
+type namedDevice struct {
+	index int
+	name  string
+	up    bool
+}
+
+// find looks the interfaces up that are asked for. It must be called on a
+// thread in the namespace.
+func (s *liveSources) find(names []string) error {
+	if s.all = slices.Contains(names, Any); s.all {
+		return nil
+	}
+	for _, name := range names {
+		index, err := s.devices.index(name)
+		if err != nil {
+			return errNoInterface(name, s.origin.Netns)
+		}
+		if slices.Contains(s.indexes(), index) {
+			continue
+		}
+		up := s.devices.up(name)
+		if !up {
+			s.warn(fmt.Sprintf("interface %s is down", name))
+		}
+		s.named = append(s.named, namedDevice{index, name, up})
+	}
+	return nil
+}
+
+// link returns the link type that suits the interfaces.
+func (s *liveSources) link() (analyze.LinkType, error) {
+	if len(s.named) != 1 {
+		return analyze.LinkSLL2, nil
+	}
+	hatype, err := s.devices.hatype(s.named[0].name)
+	return linkOf(hatype), err
+}
+
+// indexes returns those of the named interfaces.
+func (s *liveSources) indexes() []int {
+	var indexes []int
+	for _, d := range s.named {
+		indexes = append(indexes, d.index)
+	}
+	return indexes
+}
+
+// String names the interfaces that are there.
+func (s *liveSources) String() string {
+	if s.all {
+		return Any
+	}
+	var names []string
+	for _, d := range s.named {
+		names = append(names, d.name)
+	}
+	return strings.Join(names, ", ")
+}
+
+// originOf returns the origin of an interface's frames, always by the same
+// pointer until the interface is renamed.
+func (s *liveSources) originOf(index int) *analyze.Origin {
+	if origin, ok := s.origins[index]; ok {
+		return origin
+	}
+	name, ok := s.devices.lookup(index)
+	if !ok {
+		name = fmt.Sprint("if", index) // gone before it was asked for
+	}
+	origin := s.origin
+	origin.Interface = name
+	s.origins[index] = &origin
+	s.readGroups()
+	return &origin
+}
+
+// lookAfter finds out what became of the interfaces and tells about those that
+// went down or away. The error is ErrInterfaceGone once the last is.
+func (s *liveSources) lookAfter(tell func(what, name string)) error {
+	if s.looks++; s.looks >= regroupAfter {
+		s.readGroups()
+	}
+	for index, origin := range s.origins {
+		if name, ok := s.devices.lookup(index); !ok || name != origin.Interface {
+			delete(s.origins, index)
+		}
+	}
+	was := s.String()
+	s.named = slices.DeleteFunc(s.named, func(d namedDevice) bool {
+		_, ok := s.devices.lookup(d.index)
+		if !ok {
+			tell("vanished", d.name)
+		}
+		return !ok
+	})
+	if len(s.named) == 0 && !s.all {
+		return fmt.Errorf("%s: %w", was, ErrInterfaceGone)
+	}
+	for i := range s.named {
+		s.named[i].lookAfter(s.devices, tell)
+	}
+	return nil
+}
+
+// lookAfter follows a rename and tells when the interface goes down.
+func (d *namedDevice) lookAfter(devices *devices, tell func(what, name string)) {
+	if name, ok := devices.lookup(d.index); ok {
+		d.name = name
+	}
+	was := d.up
+	if d.up = devices.up(d.name); was && !d.up {
+		tell("is down", d.name)
+	}
+}
+
+// readGroups reads how the interfaces are related.
+func (s *liveSources) readGroups() {
+	s.looks = 0
+	if s.regroup == nil {
+		return
+	}
+	groups, err := s.regroup()
+	if err != nil {
+		if !s.warned {
+			s.warn(fmt.Sprintf("packets may count twice on bonds, bridges and VLANs: %v", err))
+		}
+		s.warned = true
+		return
+	}
+	s.groups = groups
+}
