@@ -3,37 +3,39 @@ package analyze
 import (
 	"net/netip"
 
-	"github.com/google/gopacket"
-	"github.com/google/gopacket/layers"
-
 	"ipsecdiag/analyze/spd"
 )
 
+// ndLength is the length of a solicitation or an advertisement without options
+// (RFC 4861 sections 4.3 and 4.4):
+//
+//	|     Type      |     Code      |          Checksum             |
+//	|                  Reserved (of an NA: flags)                   |
+//	|                  Target Address (16 bytes)                    |
+const ndLength = 24
+
 // applyICMPv6 folds neighbour discovery. RFC 4861 sections 7.1.1 and 7.1.2: a
-// hop limit other than 255 has come through a router and is not valid.
+// hop limit other than 255 has come through a router and is not valid, nor is
+// another code than 0.
 func (s *State) applyICMPv6(f *Frame, p *Packet) {
 	typ, ok := p.ICMPv6Type()
-	if !ok || p.HopLimit != 255 || p.Fragment || len(p.Payload) < 4 {
+	if !ok || p.HopLimit != 255 || p.Fragment || len(p.Payload) < ndLength || p.Payload[1] != 0 {
 		return
 	}
-	body := p.Payload[4:] // type, code, checksum
+	target := netip.AddrFrom16([16]byte(p.Payload[8:24]))
+	if target.IsMulticast() || target.IsUnspecified() {
+		return
+	}
 	switch typ {
 	case spd.NeighborSolicitation:
-		var ns layers.ICMPv6NeighborSolicitation
-		if err := ns.DecodeFromBytes(body, gopacket.NilDecodeFeedback); err == nil {
-			s.applyNS(f, p, ns.TargetAddress)
-		}
+		s.applyNS(f, p, target)
 	case spd.NeighborAdvertisement:
-		var na layers.ICMPv6NeighborAdvertisement
-		if err := na.DecodeFromBytes(body, gopacket.NilDecodeFeedback); err == nil {
-			s.applyNA(f, p, na.TargetAddress)
-		}
+		s.applyNA(f, p, target)
 	}
 }
 
-func (s *State) applyNS(f *Frame, p *Packet, target []byte) {
-	t, ok := netip.AddrFromSlice(target)
-	if !ok || p.Src.IsUnspecified() || t.IsMulticast() { // unspecified: duplicate address detection
+func (s *State) applyNS(f *Frame, p *Packet, t netip.Addr) {
+	if p.Src.IsUnspecified() || p.Src == t { // unspecified: duplicate address detection
 		return
 	}
 	asker, t := zoned(p.Src, f.Origin), zoned(t, f.Origin)
@@ -47,18 +49,14 @@ func (s *State) applyNS(f *Frame, p *Packet, target []byte) {
 	r.solicited(s.Now, unicast)
 }
 
-// applyNA folds an advertisement. One sent to all nodes answers everybody who
-// asks for that target.
-func (s *State) applyNA(f *Frame, p *Packet, target []byte) {
-	t, ok := netip.AddrFromSlice(target)
-	if !ok || t.IsMulticast() {
+// applyNA folds an advertisement. One sent to a multicast address is
+// unsolicited (RFC 4861 section 7.2.6): it updates neighbour entries and ends
+// nobody's search.
+func (s *State) applyNA(f *Frame, p *Packet, t netip.Addr) {
+	if p.Dst.IsMulticast() || p.Dst == t {
 		return
 	}
-	t = zoned(t, f.Origin)
-	if p.Dst.IsMulticast() {
-		return // unsolicited: RFC 4861 section 7.2.6, it updates but does not resolve
-	}
-	asker := zoned(p.Dst, f.Origin)
+	asker, t := zoned(p.Dst, f.Origin), zoned(t, f.Origin)
 	v := s.view(s.Host(f.Origin), asker, t)
 	v.sawUnicast(t, s.Now)
 	v.resolution(asker, t).answered(s.Now, f.Direction)
@@ -72,25 +70,31 @@ const (
 
 var broadcast = HardwareAddr{255, 255, 255, 255, 255, 255}
 
+// applyARP folds ARP for IPv4 (RFC 826): hardware and protocol type (2 each),
+// lengths of their addresses (1 each), operation (2), then sender's hardware
+// and protocol address, and the target's.
 func (s *State) applyARP(f *Frame, p *Packet) {
-	var arp layers.ARP
-	if err := arp.DecodeFromBytes(p.Payload, gopacket.NilDecodeFeedback); err != nil {
+	b := p.Payload
+	if len(b) < 8 || be16(b[2:]) != etherTypeIPv4 || b[5] != 4 {
 		return
 	}
-	from, ok1 := netip.AddrFromSlice(arp.SourceProtAddress)
-	to, ok2 := netip.AddrFromSlice(arp.DstProtAddress)
-	if !ok1 || !ok2 || !from.Is4() || !to.Is4() || from.IsUnspecified() || from == to {
-		return // a probe or an announcement (RFC 5227)
+	hw, op := int(b[4]), be16(b[6:])
+	if len(b) < 16+2*hw {
+		return
+	}
+	from := netip.AddrFrom4([4]byte(b[8+hw : 12+hw]))
+	to := netip.AddrFrom4([4]byte(b[12+2*hw : 16+2*hw]))
+	if from.IsUnspecified() || to.IsUnspecified() || from == to || (op != arpRequest && op != arpReply) {
+		return // a probe or an announcement (RFC 5227), or none of these
 	}
 	v := s.view(s.Host(f.Origin), from, to)
-	switch arp.Operation {
-	case arpRequest:
-		r := v.resolution(from, to)
-		r.ARP, r.Direction = true, f.Direction
-		r.solicited(s.Now, p.EtherDst != HardwareAddr{} && p.EtherDst != broadcast)
-	case arpReply:
+	if op == arpReply {
 		r := v.resolution(to, from)
 		r.ARP = true
 		r.answered(s.Now, f.Direction)
+		return
 	}
+	r := v.resolution(from, to)
+	r.ARP, r.Direction = true, f.Direction
+	r.solicited(s.Now, p.EtherDst != HardwareAddr{} && p.EtherDst != broadcast)
 }
