@@ -95,10 +95,10 @@ func (d *datagram) add(offset int, b []byte, more bool) bool {
 		return false
 	}
 	for _, p := range d.pieces {
-		if p.offset == offset && len(p.data) == len(b) {
+		switch pEnd := p.offset + len(p.data); {
+		case p.offset == offset && pEnd == end:
 			return true // the same one again
-		}
-		if offset < p.offset+len(p.data) && p.offset < end {
+		case offset < pEnd && p.offset < end, !more && pEnd > end:
 			return false
 		}
 	}

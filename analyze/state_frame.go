@@ -26,7 +26,15 @@ func (s *State) applyFrame(f *Frame) {
 	}
 }
 
+// applyFragment joins the fragments of a datagram. What the snap length has cut
+// never becomes whole: the first one is read as far as it goes.
 func (s *State) applyFragment(f *Frame, p *Packet) {
+	if p.Cut {
+		if p.FragOffset == 0 {
+			s.applyUDP(f, p, p.Payload)
+		}
+		return
+	}
 	k := fragmentKey{origin: f.Origin, src: p.Src, dst: p.Dst, id: p.FragID, proto: p.Proto}
 	whole := s.joiner.add(k, s.Now.Mono, p, p.Upper)
 	if len(whole) < 8 {
