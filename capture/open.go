@@ -1,0 +1,136 @@
+package capture
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"io"
+	"os"
+
+	"github.com/klauspost/compress/gzip"
+	"github.com/klauspost/compress/zstd"
+)
+
+// stdinPath is the path that means standard input.
+const stdinPath = "-"
+
+// Memory that zstd may claim for one file, bytes. Its levels up to 19 need 8
+// MiB.
+const maxZstdWindow = 32 << 20
+
+// First bytes of compressed files (RFC 1952 section 2.3.1, RFC 8878 section 3.1.1).
+var (
+	gzipMagic = []byte{0x1f, 0x8b}
+	zstdMagic = []byte{0x28, 0xb5, 0x2f, 0xfd}
+)
+
+// opened is an input file, ready to be read.
+type opened struct {
+	path    string
+	size    int64 // 0 where unknown
+	reader  recordReader
+	closers []func() error
+}
+
+// open opens one path. Its errors are FileErrors.
+func open(path string, stdin io.Reader, count func(int)) (*opened, error) {
+	o := &opened{path: path}
+	if err := o.open(stdin, count); err != nil {
+		o.close()
+		return nil, fileError(path, err)
+	}
+	return o, nil
+}
+
+func (o *opened) open(stdin io.Reader, count func(int)) error {
+	raw, err := o.source(stdin)
+	if err != nil {
+		return err
+	}
+	plain, err := o.decompress(&countingReader{r: raw, count: count})
+	if err != nil {
+		return err
+	}
+	o.reader, err = newRecordReader(newInput(plain))
+	return err
+}
+
+// source opens the path itself.
+func (o *opened) source(stdin io.Reader) (io.Reader, error) {
+	if o.path == stdinPath {
+		if stdin == nil {
+			stdin = os.Stdin
+		}
+		return stdin, nil
+	}
+	f, err := os.Open(o.path)
+	if err != nil {
+		return nil, err
+	}
+	o.closers = append(o.closers, f.Close)
+	info, err := f.Stat()
+	switch {
+	case err != nil:
+		return nil, err
+	case info.IsDir():
+		return nil, ErrDirectory
+	case info.Mode().IsRegular():
+		o.size = info.Size()
+	}
+	return f, nil
+}
+
+// decompress tells by the first bytes, not by the name, whether r is
+// compressed.
+func (o *opened) decompress(r io.Reader) (io.Reader, error) {
+	b := bufio.NewReaderSize(r, 64<<10)
+	magic, err := b.Peek(4)
+	if _, ok := errors.AsType[*readError](err); ok {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(magic, gzipMagic):
+		return gzip.NewReader(b)
+	case bytes.HasPrefix(magic, zstdMagic):
+		z, err := zstd.NewReader(b, zstd.WithDecoderConcurrency(1),
+			zstd.WithDecoderLowmem(true), zstd.WithDecoderMaxWindow(maxZstdWindow))
+		if err != nil {
+			return nil, err
+		}
+		o.closers = append(o.closers, func() error { z.Close(); return nil })
+		return z, nil
+	}
+	return b, nil
+}
+
+// close releases the file. It was only read, so there is nothing to report.
+func (o *opened) close() {
+	for _, f := range o.closers {
+		_ = f()
+	}
+	o.closers = nil
+}
+
+// countingReader tells how much was read, and marks errors of the system as
+// such: those of a decompressor mean a damaged file.
+type countingReader struct {
+	r     io.Reader
+	count func(int)
+}
+
+// Read reads from the file.
+func (c *countingReader) Read(b []byte) (int, error) {
+	n, err := c.r.Read(b)
+	c.count(n)
+	if err != nil && err != io.EOF {
+		err = &readError{err}
+	}
+	return n, err
+}
+
+// readError is an error of the system while reading a file.
+type readError struct{ err error }
+
+func (e *readError) Error() string { return "read: " + e.err.Error() }
+
+func (e *readError) Unwrap() error { return e.err }
