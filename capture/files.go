@@ -1,0 +1,167 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"path/filepath"
+	"time"
+
+	"ipsecdiag/analyze"
+)
+
+// FileOptions are what Files needs besides paths. All of it may be left out.
+type FileOptions struct {
+	// Stdin is read for the path "-"; os.Stdin if nil.
+	Stdin io.Reader
+	// Warn is called with warnings of one line: a file cut short, records that
+	// this program does not know.
+	Warn func(string)
+	// Progress is called at most ten times a second with the bytes that were
+	// read, as they lie in the files; total is 0 where it is not known.
+	Progress func(done, total int64)
+}
+
+// Files reads capture files and recordings, merges them by time, and yields
+// one sequenced stream. All files are opened before the first event. An error
+// is the last thing it yields: a FileError, which wraps ErrDirectory, ErrEmpty,
+// ErrNotCapture, ErrNewer, a LinkTypeError or the system's reason, or the
+// context's error.
+//
+// Frames of a foreign capture that nobody asks for are dropped, and ESP and AH
+// come as flows; see foreign. A recording gives what was recorded.
+func Files(ctx context.Context, paths []string, opt FileOptions) iter.Seq2[analyze.Event, error] {
+	return func(yield func(analyze.Event, error) bool) {
+		files, err := openAll(paths, opt)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer files.close()
+		s := stamper{yield: yield}
+		end := int64(0)
+		for it, err := range files.merged(ctx) {
+			switch {
+			case err != nil:
+				yield(nil, err)
+				return
+			case it.event == nil:
+				end = max(end, it.at)
+			case !s.event(it.event, it.at):
+				return
+			}
+		}
+		s.end(end)
+	}
+}
+
+// fileSet is the files of one run.
+type fileSet []*fileSource
+
+func openAll(paths []string, opt FileOptions) (files fileSet, err error) {
+	if len(paths) == 0 {
+		return nil, errNoFiles
+	}
+	meter := &progress{report: opt.Progress}
+	warn := opt.Warn
+	if warn == nil {
+		warn = func(string) {}
+	}
+	hosts := hostNames(paths)
+	for i, path := range paths {
+		o, err := open(path, opt.Stdin, meter.add)
+		if err != nil {
+			files.close()
+			return nil, err
+		}
+		files = append(files, &fileSource{opened: o, host: hosts[i], warn: warn})
+	}
+	meter.total = files.size()
+	return files, nil
+}
+
+// hostNames gives each foreign capture a host's name: its base name, or where
+// two files share that, the path.
+func hostNames(paths []string) []string {
+	count := map[string]int{}
+	for _, p := range paths {
+		count[filepath.Base(p)]++
+	}
+	names := make([]string, len(paths))
+	for i, p := range paths {
+		switch base := filepath.Base(p); {
+		case p == stdinPath:
+			names[i] = "stdin"
+		case count[base] > 1:
+			names[i] = p
+		default:
+			names[i] = base
+		}
+	}
+	return names
+}
+
+// size returns the files' size together, 0 where one is not known.
+func (files fileSet) size() (total int64) {
+	for _, f := range files {
+		if f.size == 0 {
+			return 0
+		}
+		total += f.size
+	}
+	return total
+}
+
+func (files fileSet) close() {
+	for _, f := range files {
+		f.close()
+	}
+}
+
+// merged yields the files' items in the order of time, those of equal times in
+// the order of the files. Each file's own order is kept.
+func (files fileSet) merged(ctx context.Context) iter.Seq2[item, error] {
+	if len(files) == 1 {
+		return files[0].items(ctx)
+	}
+	return func(yield func(item, error) bool) {
+		m := merge{ctx: ctx}
+		defer m.stop()
+		for _, f := range files {
+			if err := m.begin(f); err != nil {
+				yield(item{}, err)
+				return
+			}
+		}
+		for it, err := range m.ordered() {
+			if !yield(it, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+// errNoFiles is returned by Files without a path.
+var errNoFiles = errors.New("no capture file was given")
+
+// progress reports how much was read.
+type progress struct {
+	report      func(done, total int64)
+	done, total int64
+	next        time.Time
+}
+
+// progressInterval is how often progress is reported at most.
+const progressInterval = 100 * time.Millisecond
+
+func (p *progress) add(n int) {
+	p.done += int64(n)
+	if p.report == nil {
+		return
+	}
+	if now := time.Now(); !now.Before(p.next) {
+		p.next = now.Add(progressInterval)
+		p.report(p.done, p.total)
+	}
+}

@@ -1,0 +1,213 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+
+	"ipsecdiag/analyze"
+)
+
+// contextInterval is after how many records the context is asked.
+const contextInterval = 1024
+
+// fileSource gives the events of one file in the order of the file, and at its
+// end an item without an event that tells when the file ended.
+type fileSource struct {
+	*opened
+	host string // the origin's host, for a foreign capture
+	warn func(string)
+
+	emit    func(item) bool
+	foreign *foreign // one of the two, once there was a record
+	replay  *replay
+	names   map[string]*analyze.Origin // by interface
+	number  uint64                     // of the last record
+	at      int64                      // the latest time
+	refused map[analyze.LinkType]bool  // link types that were warned of
+}
+
+// items reads the file. It may be ranged over once.
+func (s *fileSource) items(ctx context.Context) iter.Seq2[item, error] {
+	return func(yield func(item, error) bool) {
+		stopped := false
+		s.emit = func(it item) bool {
+			s.at = max(s.at, it.at)
+			stopped = stopped || !yield(it, nil)
+			return !stopped
+		}
+		s.names, s.refused = map[string]*analyze.Origin{}, map[analyze.LinkType]bool{}
+		err := s.read(ctx)
+		if stopped {
+			return
+		}
+		if err = s.cutShort(err); err != nil {
+			yield(item{}, err)
+			return
+		}
+		s.emit(item{nil, s.at})
+	}
+}
+
+// read hands on record after record; nil means that the consumer wants no more.
+func (s *fileSource) read(ctx context.Context) error {
+	var r record
+	for n := 0; ; n++ {
+		if n%contextInterval == 0 && ctx.Err() != nil {
+			return ctx.Err()
+		}
+		if err := s.reader.next(&r); err != nil {
+			return err
+		}
+		more, err := s.take(&r)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// take hands on one record.
+func (s *fileSource) take(r *record) (more bool, err error) {
+	switch r.kind {
+	case sectionRecord:
+		return s.finish(), nil
+	case journalRecord:
+		s.number = r.number
+		return s.journal(r)
+	}
+	s.number = r.number
+	if s.replay != nil {
+		return s.replay.frame(r), nil
+	}
+	return s.frame(r)
+}
+
+func (s *fileSource) frame(r *record) (more bool, err error) {
+	f := r.face
+	if f.origin == nil {
+		if !supported(f.link) {
+			return true, s.refuse(f.link)
+		}
+		f.origin = s.origin(f.name)
+	}
+	if s.foreign == nil {
+		s.foreign = newForeign(s.emit)
+	}
+	return s.foreign.frame(r), nil
+}
+
+// origin returns the one origin of an interface of that name.
+func (s *fileSource) origin(name string) *analyze.Origin {
+	o := s.names[name]
+	if o == nil {
+		o = &analyze.Origin{Host: s.host, Interface: name}
+		if len(s.names) < maxFaces {
+			s.names[name] = o
+		}
+	}
+	return o
+}
+
+// refuse skips an interface that cannot be decoded, with one warning for each
+// link type. Where there is no other interface it is an error.
+func (s *fileSource) refuse(link analyze.LinkType) error {
+	err := &LinkTypeError{Link: link}
+	p, ok := s.reader.(*pcapngReader)
+	if !ok || !p.anySupported() {
+		return fileError(s.path, err)
+	}
+	if !s.refused[link] && len(s.refused) < maxFaces {
+		s.refused[link] = true
+		s.warn(fileError(s.path, fmt.Errorf("some frames were skipped: %w", err)).Error())
+	}
+	return nil
+}
+
+// journal takes a journal block. The header of a recording turns the capture
+// into a replay; without one, journals are ignored.
+func (s *fileSource) journal(r *record) (more bool, err error) {
+	if s.replay != nil {
+		return s.replay.journal(r), nil
+	}
+	name, value, ok := ownField(r.data)
+	if !ok || name != fieldHeader {
+		return true, nil
+	}
+	header, err := readHeader(value)
+	if err != nil {
+		return false, fileError(s.path, err)
+	}
+	if !s.finish() {
+		return false, nil
+	}
+	s.replay = newReplay(header, s.emit)
+	return true, nil
+}
+
+// finish ends a section: what it still holds is handed on.
+func (s *fileSource) finish() bool {
+	if f := s.foreign; f != nil {
+		s.foreign, s.at = nil, max(s.at, f.last)
+		return f.end()
+	}
+	if p := s.replay; p != nil {
+		s.replay = nil
+		more := p.end()
+		s.at = max(s.at, p.endTime())
+		if c := p.complaint(); c != "" {
+			s.warn(fileError(s.path, errors.New(c)).Error())
+		}
+		return more
+	}
+	return true
+}
+
+// cutShort ends the file. Where it ends in the middle, or from there on makes no
+// sense, what was read counts: a warning and a Lost event tell of the rest. Other
+// errors are returned.
+func (s *fileSource) cutShort(err error) error {
+	var what string
+	_, fileErr := errors.AsType[*FileError](err)
+	_, readErr := errors.AsType[*readError](err)
+	switch {
+	case err == io.EOF:
+		s.finish()
+		return nil
+	case fileErr, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
+		return err
+	case readErr:
+		return fileError(s.path, err)
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		what = fmt.Sprintf("cut short after frame %d", s.number)
+	default:
+		what = fmt.Sprintf("damaged after frame %d: %v", s.number, err)
+	}
+	s.warn(fileError(s.path, fmt.Errorf("%s; what comes before was read", what)).Error())
+	s.lose(what)
+	return nil
+}
+
+// lose ends the stream with a Lost event.
+func (s *fileSource) lose(what string) {
+	origin := analyze.Origin{Host: s.host}
+	if s.replay != nil {
+		origin = analyze.Origin{Host: s.replay.header.Host, Netns: s.replay.header.Netns}
+	}
+	if !s.finish() {
+		return
+	}
+	h := analyze.Header{Time: unixTime(s.at), Origin: origin}
+	s.emit(item{&analyze.Lost{Header: h, What: "capture file " + what}, s.at})
+}
+
+// anySupported reports whether the section has an interface that can be decoded.
+func (p *pcapngReader) anySupported() bool {
+	for _, f := range p.faces {
+		if supported(f.link) {
+			return true
+		}
+	}
+	return false
+}
