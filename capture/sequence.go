@@ -1,0 +1,205 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"iter"
+	"time"
+
+	"ipsecdiag/analyze"
+)
+
+// Defaults of Sequence.
+const (
+	// defaultWindow is how long events are held to be ordered: a block of the
+	// capture ring comes up to 100 ms late.
+	defaultWindow = 200 * time.Millisecond
+	// maxHeld bounds the events that are held; beyond that the earliest go
+	// through before their window is over.
+	maxHeld = 65536
+	// endPatience is how long sources may take to end once the context is done.
+	endPatience = time.Second
+	// clockInterval is how often the clocks are compared at least.
+	clockInterval = time.Second
+)
+
+// SequenceOptions tell how live sources are merged. The zero value is ready.
+type SequenceOptions struct {
+	// Window is how long events are held to be ordered, 200 ms if zero.
+	Window time.Duration
+	// Origin is that of the Lost events that tell of steps of the clock.
+	Origin analyze.Origin
+
+	clock func() (wall int64, mono time.Duration) // for tests; see systemClock
+}
+
+// Sequence merges live sources into one stream in the order of time. It fills
+// in Seq and Mono, puts a Tick on every whole second, also when nothing else
+// happens, and where the wall clock was set, a Lost event; Mono goes on as if it
+// had not been. What Files yields needs no Sequence: it has all this already.
+//
+// The stream ends when all sources have ended, when the context ends, after what
+// is held was let through, or with the first error of a source. The sources must
+// end with the context, or after yield returned false; who breaks out of the
+// range loop ends the context too.
+func Sequence(ctx context.Context, opt SequenceOptions, sources ...iter.Seq2[analyze.Event, error]) iter.Seq2[analyze.Event, error] {
+	return func(yield func(analyze.Event, error) bool) {
+		q := newSequencer(opt, yield)
+		in := make(chan arrival, 256)
+		stop := make(chan struct{})
+		defer close(stop)
+		for i, s := range sources {
+			go pump(s, i, in, stop)
+		}
+		more, err := q.run(ctx, in, len(sources))
+		if more && q.finish() && err != nil {
+			yield(nil, err)
+		}
+	}
+}
+
+// arrival is what came from a source; event is nil where the source ended.
+type arrival struct {
+	event  analyze.Event
+	err    error
+	source int
+}
+
+// pump hands on what a source yields until it ends or nobody wants more.
+func pump(source iter.Seq2[analyze.Event, error], i int, in chan<- arrival, stop <-chan struct{}) {
+	send := func(a arrival) bool {
+		select {
+		case in <- a:
+			return true
+		case <-stop:
+			return false
+		}
+	}
+	for e, err := range source {
+		if err != nil {
+			send(arrival{err: err, source: i})
+			return
+		}
+		if e != nil && !send(arrival{event: e, source: i}) {
+			return
+		}
+	}
+	send(arrival{source: i})
+}
+
+// sequencer holds events until no earlier one is to be expected.
+type sequencer struct {
+	stamper stamper
+	clock   *smoothClock
+	origin  analyze.Origin
+	window  int64 // nanoseconds
+	held    holder
+}
+
+func newSequencer(opt SequenceOptions, yield func(analyze.Event, error) bool) *sequencer {
+	if opt.Window <= 0 {
+		opt.Window = defaultWindow
+	}
+	if opt.clock == nil {
+		opt.clock = systemClock()
+	}
+	return &sequencer{
+		stamper: stamper{yield: yield}, clock: newSmoothClock(opt.clock),
+		origin: opt.Origin, window: int64(opt.Window),
+	}
+}
+
+// run takes what the sources send until all have ended; more is false where the
+// consumer broke out of the loop.
+func (q *sequencer) run(ctx context.Context, in <-chan arrival, open int) (more bool, err error) {
+	timer := time.NewTimer(clockInterval)
+	defer timer.Stop()
+	done := ctx.Done()
+	var grace <-chan time.Time
+	for open > 0 {
+		select {
+		case a := <-in:
+			switch {
+			case a.err != nil && !ended(ctx, a.err):
+				return true, a.err
+			case a.event == nil:
+				open--
+			default:
+				q.take(a)
+			}
+		case <-timer.C:
+		case <-done:
+			done, grace = nil, time.After(endPatience)
+		case <-grace:
+			return true, nil
+		}
+		now := q.now()
+		if !q.release(now) {
+			return false, nil
+		}
+		timer.Reset(q.wait(now))
+	}
+	return true, nil
+}
+
+// ended reports whether an error is but the context's end.
+func ended(ctx context.Context, err error) bool {
+	return ctx.Err() != nil && (errors.Is(err, ctx.Err()) || errors.Is(err, context.Cause(ctx)))
+}
+
+// now returns the time on the smooth clock, and holds a Lost event where the
+// wall clock was set.
+func (q *sequencer) now() int64 {
+	now, step := q.clock.now()
+	if step != 0 {
+		what := "clock stepped by " + step.Round(time.Millisecond).String()
+		h := analyze.Header{Time: unixTime(q.clock.wall(now)), Origin: q.origin}
+		q.held.add(&analyze.Lost{Header: h, What: what}, now, -1)
+	}
+	return now
+}
+
+// take holds an event.
+func (q *sequencer) take(a arrival) {
+	now := q.now()
+	h := a.event.Head()
+	if h.Time.IsZero() {
+		h.Time = unixTime(q.clock.wall(now))
+	}
+	h.Time = h.Time.UTC().Round(0) // without the reading of the monotonic clock
+	q.held.add(a.event, q.clock.place(h.Time.UnixNano(), now), a.source)
+}
+
+// release lets through what was held for its window, and the ticks.
+func (q *sequencer) release(now int64) bool {
+	until := now - q.window
+	for q.held.Len() > 0 && (q.held.first().at <= until || q.held.Len() > maxHeld) {
+		if h := q.held.take(); !q.stamper.event(h.event, h.at) {
+			return false
+		}
+	}
+	return q.stamper.idleAt(until)
+}
+
+// wait returns how long nothing will have to be let through.
+func (q *sequencer) wait(now int64) time.Duration {
+	next := now + int64(clockInterval)
+	if q.held.Len() > 0 {
+		next = min(next, q.held.first().at+q.window)
+	}
+	if at, ok := q.stamper.nextTick(); ok {
+		next = min(next, at+q.window)
+	}
+	return time.Duration(max(next-now, 0))
+}
+
+// finish lets through all that is held, and the ticks up to the end.
+func (q *sequencer) finish() bool {
+	now := q.now()
+	for q.held.Len() > 0 {
+		if h := q.held.take(); !q.stamper.event(h.event, h.at) {
+			return false
+		}
+	}
+	return q.stamper.end(now)
+}
