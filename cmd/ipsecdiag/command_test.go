@@ -1,0 +1,166 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"ipsecdiag/analyze"
+	"ipsecdiag/rules"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// fixture returns the path of a file under fixtures.
+func fixture(elements ...string) string {
+	return filepath.Join(append([]string{"..", "..", "fixtures"}, elements...)...)
+}
+
+func TestAnalyze(t *testing.T) {
+	path := fixture("nd-deadlock-ikev2", "glass.tcpdump.pcap")
+	file := ipsecdiag(t, nil, "analyze", path)
+	if file.status != statusFound || file.stderr != "" || !strings.HasPrefix(file.stdout, "1 error: ") {
+		t.Errorf("got %+v", file)
+	}
+	content, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stdin := ipsecdiag(t, bytes.NewReader(content), "analyze", "-")
+	if got := strings.ReplaceAll(stdin.stdout, "stdin", filepath.Base(path)); stdin.status != statusFound || words(got) != words(file.stdout) {
+		t.Errorf("standard input gives\n%s\nthe file\n%s", stdin.stdout, file.stdout)
+	}
+	healthy := ipsecdiag(t, nil, "analyze", fixture("healthy-ikev2", "glass.tcpdump.pcap"))
+	if healthy.status != statusFine || !strings.HasPrefix(healthy.stdout, "Nothing wrong found") {
+		t.Errorf("got %+v", healthy)
+	}
+}
+
+// words drops the line breaks, which depend on the length of names.
+func words(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+func TestAnalyzeToFile(t *testing.T) {
+	path := fixture("nd-deadlock-ikev2", "glass.tcpdump.pcap")
+	out := filepath.Join(t.TempDir(), "out.json")
+	r := ipsecdiag(t, nil, "analyze", "--format", "json", "-o", out, path)
+	if r.status != statusFound || r.stdout != "" || r.stderr != "" {
+		t.Errorf("got %+v", r)
+	}
+	content, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var d struct {
+		Version  int
+		Findings []rules.Finding
+	}
+	if err := json.Unmarshal(content, &d); err != nil || d.Version != 1 || len(d.Findings) == 0 || d.Findings[0].Rule != "nd-deadlock" {
+		t.Errorf("got %+v, %v", d, err)
+	}
+}
+
+func TestEvents(t *testing.T) {
+	path := fixture("nd-deadlock-ikev2", "glass.tcpdump.pcap")
+	kinds := func(args ...string) map[analyze.Kind]int {
+		t.Helper()
+		r := ipsecdiag(t, nil, append([]string{"events", path}, args...)...)
+		if r.status != statusFine || r.stderr != "" {
+			t.Fatalf("got %+v", r)
+		}
+		kinds := map[analyze.Kind]int{}
+		for line := range strings.Lines(r.stdout) {
+			e, err := analyze.DecodeEvent([]byte(line))
+			if err != nil {
+				t.Fatal(err)
+			}
+			kinds[analyze.KindOf(e)]++
+		}
+		return kinds
+	}
+	if k := kinds(); k[analyze.KindFrame] == 0 || k[analyze.KindTick] != 0 {
+		t.Errorf("events are %v", k)
+	}
+	if k := kinds("--ticks"); k[analyze.KindTick] == 0 {
+		t.Errorf("with ticks events are %v", k)
+	}
+}
+
+func TestExplain(t *testing.T) {
+	all := ipsecdiag(t, nil, "explain")
+	for _, r := range rules.All {
+		if !strings.Contains(all.stdout, r.ID) {
+			t.Errorf("%s is not listed in %s", r.ID, all.stdout)
+		}
+		one := ipsecdiag(t, nil, "explain", r.ID)
+		if one.status != statusFine || !strings.HasPrefix(one.stdout, r.ID+": ") || !strings.Contains(one.stdout, "Sources") {
+			t.Errorf("got %+v", one)
+		}
+		for line := range strings.Lines(one.stdout) {
+			if n := len([]rune(strings.TrimRight(line, "\n"))); n > 80 {
+				t.Errorf("explain %s: %d columns: %s", r.ID, n, line)
+			}
+		}
+	}
+}
+
+func TestNearRules(t *testing.T) {
+	for name, want := range map[string]string{
+		"nd_deadlock": "nd-deadlock", "deadlock": "nd-deadlock", "ND-DEADLOCK": "nd-deadlock",
+		"aquire-stall": "acquire-stall", "stall": "acquire-stall", "": "", "q": "",
+	} {
+		if got := strings.Join(nearRules(name), " "); got != want {
+			t.Errorf("nearRules(%q) = %q, want %q", name, got, want)
+		}
+	}
+}
+
+func TestVersion(t *testing.T) {
+	r := ipsecdiag(t, nil, "version")
+	if r.status != statusFine || !strings.HasPrefix(r.stdout, "ipsecdiag ") || !strings.Contains(r.stdout, "go1.") {
+		t.Errorf("got %+v", r)
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
+		if r := ipsecdiag(t, nil, "completion", shell); r.status != statusFine || !strings.Contains(r.stdout, "ipsecdiag") {
+			t.Errorf("%s: got %+v", shell, r)
+		}
+	}
+	for args, want := range map[string]string{
+		"explain nd": "nd-deadlock", "watch a": "any", "analyze --format ": "json", "watch --acquire ": "always",
+	} {
+		before, last, _ := cutLast(args)
+		r := ipsecdiag(t, nil, append(append([]string{"__complete"}, strings.Fields(before)...), last)...)
+		if !strings.Contains(r.stdout, want) {
+			t.Errorf("%q completes to %q, want %s", args, r.stdout, want)
+		}
+	}
+}
+
+func cutLast(s string) (before, last string, ok bool) {
+	i := strings.LastIndex(s, " ")
+	return s[:i], s[i+1:], i >= 0
+}
+
+// TestDemo holds what a newcomer sees.
+func TestDemo(t *testing.T) {
+	r := ipsecdiag(t, nil, "demo")
+	if r.status != statusFine || r.stderr != "" {
+		t.Fatalf("got %+v", r)
+	}
+	const golden = "testdata/demo.txt"
+	if *update {
+		if err := os.WriteFile(golden, []byte(r.stdout), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(golden)
+	if err != nil || r.stdout != string(want) {
+		t.Errorf("demo no longer prints %s (%v); got\n%s", golden, err, r.stdout)
+	}
+}

@@ -1,0 +1,84 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"ipsecdiag/rules"
+	"ipsecdiag/rules/report"
+)
+
+// format is the value of --format.
+type format string
+
+const (
+	formatText format = "text"
+	formatJSON format = "json"
+)
+
+var formats = []string{string(formatText), string(formatJSON)}
+
+// String, Set and Type satisfy pflag.Value.
+func (f *format) String() string { return string(*f) }
+
+func (f *format) Set(s string) error {
+	if !slices.Contains(formats, s) {
+		return fmt.Errorf("there are %s", strings.Join(formats, " and "))
+	}
+	*f = format(s)
+	return nil
+}
+
+func (f *format) Type() string { return strings.Join(formats, "|") }
+
+// writeReport writes a whole report in that format.
+func writeReport(w io.Writer, f format, engine *rules.Engine) error {
+	findings, sum := engine.Findings(), report.Summarize(engine.State)
+	if f == formatJSON {
+		return report.JSON(w, findings, sum)
+	}
+	return report.Text(w, findings, sum, textOptions(w))
+}
+
+// writeChange writes one finding that is new or changed.
+func writeChange(w io.Writer, f format, finding rules.Finding) error {
+	if f == formatJSON {
+		return report.JSONLine(w, finding)
+	}
+	return report.Change(w, finding, textOptions(w))
+}
+
+// found returns errFound where a finding counts towards the exit status.
+func found(findings []rules.Finding) error {
+	if slices.ContainsFunc(findings, func(f rules.Finding) bool { return f.Counts() }) {
+		return errFound
+	}
+	return nil
+}
+
+// outputTo calls write with the file of that name, made with that mode, or with
+// standard output where there is no name.
+func outputTo(name string, mode os.FileMode, stdout io.Writer, write func(io.Writer) error) error {
+	if name == "" || name == "-" {
+		return write(stdout)
+	}
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	return errors.Join(restrict(f, mode), write(f), f.Close())
+}
+
+// restrict takes permissions beyond mode from a regular file that was there
+// before.
+func restrict(f *os.File, mode os.FileMode) error {
+	info, err := f.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&^mode == 0 {
+		return err
+	}
+	return f.Chmod(info.Mode().Perm() & mode)
+}

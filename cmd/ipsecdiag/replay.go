@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"iter"
+
+	"ipsecdiag/analyze"
+	"ipsecdiag/capture"
+	"ipsecdiag/rules"
+)
+
+func newEngine() *rules.Engine {
+	return rules.NewEngine(analyze.NewState(analyze.Limits{}), rules.All)
+}
+
+// errInterrupted is why reading ended before its end.
+var errInterrupted = errors.New("interrupted")
+
+// replay returns the event stream of capture files, with progress and warnings
+// on standard error.
+func replay(ctx context.Context, paths []string, io streams) iter.Seq2[analyze.Event, error] {
+	bar := newProgress(io.err)
+	files := capture.Files(ctx, paths, capture.FileOptions{
+		Stdin: io.in,
+		Warn: func(text string) {
+			bar.clear()
+			io.say(text)
+		},
+		Progress: bar.show,
+	})
+	return func(yield func(analyze.Event, error) bool) {
+		defer bar.clear()
+		for e, err := range files {
+			if errors.Is(err, context.Canceled) {
+				err = errInterrupted
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// judge lets the engine see every event of a source.
+func judge(engine *rules.Engine, source iter.Seq2[analyze.Event, error]) error {
+	for e, err := range source {
+		if err != nil {
+			return err
+		}
+		engine.Apply(e)
+	}
+	return nil
+}

@@ -1,0 +1,55 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+const rootLong = `ipsecdiag tells why IPsec between two hosts does not come up, from what happens
+on the wire and in the kernel.
+
+  ipsecdiag demo                 what it does, without root or network
+  ipsecdiag watch eth0           on a host where IPsec hangs
+  ipsecdiag analyze FILE...      the same from a capture or a recording
+
+Exit status: 0 nothing of severity warning or worse, 1 at least one such
+finding that no other explains, 2 it could not do its work.`
+
+// newRoot returns the command with all its subcommands.
+func newRoot(io streams) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "ipsecdiag",
+		Short:         "Tell why IPsec does not come up",
+		Long:          rootLong,
+		Args:          unknownCommand,
+		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		SilenceUsage:  true,
+		SilenceErrors: true,
+
+		SuggestionsMinimumDistance: 2,
+	}
+	root.SetIn(io.in)
+	root.SetOut(io.out)
+	root.SetErr(io.err)
+	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
+		return fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())
+	})
+	root.AddCommand(
+		newWatch(io), newAnalyze(io), newSnapshot(io), newEvents(io),
+		newExplain(io), newDemo(io), newVersion(io),
+	)
+	return root
+}
+
+func unknownCommand(cmd *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	hint := "see ipsecdiag --help"
+	if near := cmd.SuggestionsFor(args[0]); len(near) > 0 {
+		hint = "did you mean " + strings.Join(near, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q (%s)", args[0], hint)
+}

@@ -1,0 +1,63 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ipsecdiag/analyze"
+	"ipsecdiag/capture/kernel"
+)
+
+type snapshotOptions struct {
+	output string
+	netns  string
+}
+
+const snapshotLong = `Prints what the kernel of this host knows about IPsec, as JSON: policies, SAs
+(without keys), neighbours, links, addresses, routes, counters, settings and who
+listens for ACQUIREs. A file is made readable to its owner only. Linux.`
+
+func newSnapshot(io streams) *cobra.Command {
+	var o snapshotOptions
+	cmd := &cobra.Command{
+		Use:   "snapshot",
+		Short: "Print the kernel's IPsec state as JSON, without keys",
+		Long:  snapshotLong,
+		Args:  noArguments,
+		RunE:  func(cmd *cobra.Command, _ []string) error { return runSnapshot(cmd.Context(), o, io) },
+	}
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "write to this file instead of standard output")
+	netnsFlag(cmd, &o.netns)
+	return cmd
+}
+
+// snapshotVersion is the version of the snapshot's JSON. Fields are only ever
+// added within a version.
+const snapshotVersion = 1
+
+type snapshotDocument struct {
+	Version int            `json:"version"`
+	Time    time.Time      `json:"time"`
+	Origin  analyze.Origin `json:"origin"`
+	analyze.KernelState
+}
+
+func runSnapshot(ctx context.Context, o snapshotOptions, streams streams) error {
+	s, err := kernel.Snapshot(ctx, kernel.Options{Netns: o.netns, Warn: streams.say})
+	if err != nil {
+		return err
+	}
+	for _, m := range s.Missing {
+		streams.say("not in the snapshot: " + m)
+	}
+	return outputTo(o.output, 0o600, streams.out, func(w io.Writer) error {
+		e := json.NewEncoder(w)
+		e.SetEscapeHTML(false)
+		e.SetIndent("", "  ")
+		return e.Encode(snapshotDocument{snapshotVersion, s.Time.UTC(), s.Origin, s.KernelState})
+	})
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"io"
+	"os"
+	"runtime"
+
+	"golang.org/x/term"
+
+	"ipsecdiag/rules/report"
+)
+
+// streams are a command's standard files.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// isTerminal reports whether w is a terminal.
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}
+
+// The widths at which text is set. Longer lines are hard to read.
+const (
+	minWidth     = 40
+	defaultWidth = 80
+	maxWidth     = 100
+)
+
+// textOptions fit the text to where it goes.
+func textOptions(w io.Writer) report.Options {
+	o := report.Options{Width: defaultWidth}
+	if !isTerminal(w) {
+		return o
+	}
+	if columns, _, err := term.GetSize(int(w.(*os.File).Fd())); err == nil && columns > 0 {
+		o.Width = min(max(columns, minWidth), maxWidth)
+	}
+	o.Color = wantsColor()
+	return o
+}
+
+// wantsColor reports whether a terminal may be sent colours
+// (https://no-color.org). The old console of Windows does not understand them.
+func wantsColor() bool {
+	if os.Getenv("NO_COLOR") != "" || os.Getenv("TERM") == "dumb" {
+		return false
+	}
+	return runtime.GOOS != "windows" || os.Getenv("WT_SESSION") != ""
+}

@@ -1,0 +1,113 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"ipsecdiag/capture/kernel"
+)
+
+type watchOptions struct {
+	interfaces []string
+	duration   time.Duration
+	record     string
+	format     format
+	acquire    kernel.AcquireMode
+	netns      string
+}
+
+const watchLong = `Watches interfaces and the kernel of this host, and says what is wrong as soon as
+it is clear. "any" is every interface. Ends by --for, Ctrl-C, or when the
+interface vanishes. Linux; CAP_NET_RAW for the wire, CAP_NET_ADMIN for policies
+and SAs (root has both).`
+
+func newWatch(io streams) *cobra.Command {
+	o := watchOptions{format: formatText}
+	cmd := &cobra.Command{
+		Use:               "watch IFACE...",
+		Short:             "Watch interfaces and the kernel, and say what is wrong",
+		Long:              watchLong,
+		Example:           "  ipsecdiag watch eth0\n  ipsecdiag watch eth0 --for 30s -w ticket.pcapng",
+		Args:              needsInterface,
+		ValidArgsFunction: completeInterfaces,
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o.interfaces = args
+			return runWatch(cmd.Context(), o, io)
+		},
+	}
+	f := cmd.Flags()
+	f.DurationVar(&o.duration, "for", 0, "end after this time (30s, 5m)")
+	f.StringVarP(&o.record, "write", "w", "", "record to this file (pcapng, without keys; - is not possible)")
+	f.Var(&o.format, "format", "how the findings are written; json is one a line")
+	f.Var(&o.acquire, "acquire", "when to listen for ACQUIREs: auto, always or never;\nauto: while an IKE daemon does, since listening makes the kernel create larval SAs")
+	netnsFlag(cmd, &o.netns)
+	completeFormat(cmd)
+	completeFlag(cmd, "acquire", []string{"auto", "always", "never"})
+	return cmd
+}
+
+func runWatch(ctx context.Context, o watchOptions, io streams) error {
+	wire, err := o.permitted(io)
+	if err != nil {
+		return err
+	}
+	ctx, end := o.limit(ctx)
+	defer end(nil)
+	w := newWatcher(o, io, end)
+	err = errors.Join(w.run(ctx, wire), w.recording.close())
+	if errors.Is(err, syscall.EPIPE) { // whoever read has seen enough
+		err = nil
+	}
+	w.summarize()
+	if err != nil {
+		return err
+	}
+	return found(w.engine.Findings())
+}
+
+// permitted checks what can be told before anything is opened. It reports
+// whether the wire can be read, and says what is missing.
+func (o *watchOptions) permitted(io streams) (wire bool, err error) {
+	if runtime.GOOS != "linux" {
+		return false, fmt.Errorf("watch needs Linux, and this is %s; analyze works everywhere", runtime.GOOS)
+	}
+	if o.duration < 0 {
+		return false, fmt.Errorf("--for %v: no time to watch", o.duration)
+	}
+	if o.record == "-" {
+		return false, errors.New("-w - is not possible: findings go to standard output; give a file")
+	}
+	p, err := kernel.Privilege()
+	if err != nil {
+		return false, err
+	}
+	if !p.NetRaw && !p.NetAdmin {
+		return false, errors.New("CAP_NET_RAW (for the wire) and CAP_NET_ADMIN (for policies and SAs) are missing: run it as root, or give the program both capabilities")
+	}
+	if missing := p.Missing(); missing != "" {
+		io.say(missing)
+	}
+	return p.NetRaw, nil
+}
+
+// limit ends a context after --for.
+func (o *watchOptions) limit(ctx context.Context) (context.Context, context.CancelCauseFunc) {
+	ctx, end := context.WithCancelCause(ctx)
+	if o.duration > 0 {
+		t := time.AfterFunc(o.duration, func() { end(nil) })
+		context.AfterFunc(ctx, func() { t.Stop() })
+	}
+	return ctx, end
+}
+
+// subject names what is watched.
+func (o *watchOptions) subject() string {
+	return strings.Join(o.interfaces, ", ")
+}

@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"os"
+	"strings"
+	"time"
+
+	"ipsecdiag/analyze"
+	"ipsecdiag/capture"
+	"ipsecdiag/capture/kernel"
+	"ipsecdiag/rules"
+)
+
+// watcher is one run of watch.
+type watcher struct {
+	watchOptions
+	io        streams
+	host      string
+	engine    *rules.Engine
+	recording *recording
+	end       context.CancelCauseFunc
+	began     time.Time
+	opened    chan struct{} // closed when the wire is being read
+}
+
+func newWatcher(o watchOptions, io streams, end context.CancelCauseFunc) *watcher {
+	host, _ := os.Hostname()
+	return &watcher{
+		watchOptions: o, io: io, host: host, engine: newEngine(),
+		recording: &recording{path: o.record, host: host, netns: o.netns},
+		end:       end, began: time.Now(), opened: make(chan struct{}),
+	}
+}
+
+// run follows the events until the context or a source ends.
+func (w *watcher) run(ctx context.Context, wire bool) error {
+	sources := []iter.Seq2[analyze.Event, error]{w.kernel(ctx, wire)}
+	if wire {
+		sources = append(sources, w.live(ctx))
+	} else {
+		close(w.opened)
+	}
+	o := capture.SequenceOptions{Origin: analyze.Origin{Host: w.host, Netns: w.netns}}
+	for e, err := range capture.Sequence(ctx, o, sources...) {
+		if err != nil {
+			return err
+		}
+		if err := w.see(e); err != nil {
+			return err
+		}
+	}
+	return failure(ctx)
+}
+
+// failure returns why the context ended, nil where that was meant to be.
+func failure(ctx context.Context) error {
+	if err := context.Cause(ctx); !errors.Is(err, context.Canceled) {
+		return err
+	}
+	return nil
+}
+
+// live returns the frames. When they end, because the interface is gone or
+// could not be opened, the kernel's events end too.
+func (w *watcher) live(ctx context.Context) iter.Seq2[analyze.Event, error] {
+	frames := capture.Live(ctx, capture.LiveOptions{
+		Interfaces: w.interfaces, Netns: w.netns, Host: w.host, Warn: w.io.say,
+		Started: func() { close(w.opened) },
+	})
+	return func(yield func(analyze.Event, error) bool) {
+		for e, err := range frames {
+			switch {
+			case errors.Is(err, capture.ErrInterfaceGone):
+				w.io.say(err.Error())
+				err = nil
+			case err != nil:
+			case yield(e, nil):
+				continue
+			}
+			w.end(err)
+			return
+		}
+	}
+}
+
+// kernel returns the kernel's events. They begin after the frames, so that a
+// mistyped interface is the first thing to be noticed, and their beginning is
+// when nothing can be missed any more.
+func (w *watcher) kernel(ctx context.Context, wire bool) iter.Seq2[analyze.Event, error] {
+	events := kernel.Watch(ctx, kernel.Options{
+		Netns: w.netns, Host: w.host, Acquire: w.acquire, Warn: w.io.say,
+	})
+	return func(yield func(analyze.Event, error) bool) {
+		select {
+		case <-w.opened:
+		case <-ctx.Done():
+			return
+		}
+		started := false
+		for e, err := range events {
+			if err == nil && !started {
+				started = true
+				w.started(wire)
+			}
+			if !yield(e, err) {
+				return
+			}
+		}
+	}
+}
+
+// started is called when everything is open. Only now is the file of the
+// recording made, so that a mistake does not cost an older one.
+func (w *watcher) started(wire bool) {
+	if err := w.recording.open(); err != nil {
+		w.end(err)
+		return
+	}
+	what, where := "the kernel", w.host
+	if wire {
+		what = strings.Join(w.interfaces, ", ")
+	}
+	if w.netns != "" {
+		where += ", namespace " + w.netns
+	}
+	fmt.Fprintf(w.io.err, "watching %s on %s; Ctrl-C ends it\n", what, where)
+}
+
+// see records an event, judges it and prints what is new.
+func (w *watcher) see(e analyze.Event) error {
+	if err := w.recording.put(e); err != nil {
+		return err
+	}
+	for _, f := range w.engine.Apply(e) {
+		if err := writeChange(w.io.out, w.format, f); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// summarize says on standard error what was seen.
+func (w *watcher) summarize() {
+	if w.engine.State.Start.IsZero() {
+		return // it never began
+	}
+	s := w.engine.State
+	open, resolved := tally(w.engine.Findings())
+	fmt.Fprintf(w.io.err, "watched for %v: %d frames, %d ESP or AH packets, %s; findings: %d open, %d resolved\n",
+		time.Since(w.began).Round(100*time.Millisecond), s.Frames, s.Packets, losses(s), open, resolved)
+	if w.record != "" {
+		fmt.Fprintf(w.io.err, "recorded to %s; ipsecdiag analyze %s says it again\n", w.record, w.record)
+	}
+}
+
+func tally(findings []rules.Finding) (open, resolved int) {
+	for _, f := range findings {
+		if f.State == rules.Resolved {
+			resolved++
+		} else {
+			open++
+		}
+	}
+	return open, resolved
+}
+
+// losses tells what was not seen, each kind with its count.
+func losses(s *analyze.State) string {
+	var kinds []string
+	counts := map[string]uint64{}
+	for _, l := range s.Losses {
+		if _, ok := counts[l.What]; !ok {
+			kinds = append(kinds, l.What)
+		}
+		counts[l.What] += l.Count
+	}
+	for i, k := range kinds {
+		if n := counts[k]; n > 0 {
+			kinds[i] = fmt.Sprintf("%s (%d)", k, n)
+		}
+	}
+	if len(kinds) == 0 {
+		return "nothing lost"
+	}
+	return "lost: " + strings.Join(kinds, ", ")
+}
