@@ -33,7 +33,7 @@ func Rule(w io.Writer, r *rules.Rule, o Options) error {
 	if len(r.Doc.Sources) > 0 {
 		p.heading("Sources")
 		for _, s := range r.Doc.Sources {
-			p.hang("    ", plain, plain, s)
+			p.hang("    - ", plain, plain, s)
 		}
 	}
 	return p.flush(w)

@@ -1,8 +1,10 @@
 package report
 
 import (
+	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"ipsecdiag/rules"
 	"ipsecdiag/rules/remedy"
@@ -18,8 +20,7 @@ func (p *page) finding(f *rules.Finding, effects map[string][]rules.Finding) {
 	p.gap()
 	p.para(2, plain, f.Explanation)
 	if len(f.Evidence) > 0 {
-		p.heading("What was seen (times are UTC)")
-		p.evidence(4, f.Evidence)
+		p.seen(f.Evidence)
 	}
 	if under := effects[f.ID]; len(under) > 0 {
 		p.heading("What follows from it")
@@ -75,6 +76,25 @@ func (p *page) effects(indent int, under []rules.Finding, effects map[string][]r
 	}
 }
 
+// seen writes the evidence under its heading. An origin that all of it shares
+// is said once.
+func (p *page) seen(evidence []rules.Evidence) {
+	origin := evidence[0].Origin
+	for i := range evidence {
+		if evidence[i].Origin != origin {
+			p.heading("What was seen (times are UTC)")
+			p.evidence(4, evidence)
+			return
+		}
+	}
+	p.heading("What was seen by " + origin + " (times are UTC)")
+	evidence = slices.Clone(evidence)
+	for i := range evidence {
+		evidence[i].Origin = ""
+	}
+	p.evidence(4, evidence)
+}
+
 // evidence writes what was seen in the order of time. Where the origins would
 // take more than three tenths of the line, the text goes on a line of its own.
 func (p *page) evidence(indent int, evidence []rules.Evidence) {
@@ -85,14 +105,16 @@ func (p *page) evidence(indent int, evidence []rules.Evidence) {
 	for i := range evidence {
 		e := &evidence[i]
 		at := strings.Repeat(" ", indent) + e.Time.UTC().Format(clock) + "  "
+		origin := Clean(where(e))
 		if column > p.Width*3/10 {
-			p.hang(at, faint, faint, where(e))
+			p.hang(at, faint, faint, origin)
 			p.hang(strings.Repeat(" ", displayWidth(at)), plain, plain, e.Text)
 			continue
 		}
-		origin := Clean(where(e))
-		pad := strings.Repeat(" ", column-displayWidth(origin)+2)
-		p.hang(at+origin+pad, faint, plain, e.Text)
+		if column > 0 {
+			at += origin + strings.Repeat(" ", column-displayWidth(origin)+2)
+		}
+		p.hang(at, faint, plain, e.Text)
 	}
 }
 
@@ -101,14 +123,20 @@ func where(e *rules.Evidence) string {
 	if e.Frame == 0 {
 		return e.Origin
 	}
-	return e.Origin + " #" + strconv.FormatUint(e.Frame, 10)
+	return strings.TrimSpace(e.Origin + " #" + strconv.FormatUint(e.Frame, 10))
 }
 
 // remedy writes what to do; commands stay on one line each, however long, so
 // that they can be copied.
 func (p *page) remedy(r *remedy.Remedy) {
-	p.para(4, plain, r.Title+":")
+	p.para(4, plain, capital(r.Title)+":")
 	for line := range strings.Lines(r.Command) {
 		p.line(span{plain, "      "}, span{command, strings.TrimRight(line, "\r\n")})
 	}
+}
+
+// capital begins a sentence with a verb phrase.
+func capital(s string) string {
+	_, size := utf8.DecodeRuneInString(s)
+	return strings.ToUpper(s[:size]) + s[size:]
 }

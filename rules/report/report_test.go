@@ -87,6 +87,9 @@ func noAnswer() rules.Finding {
 	f.Subject, f.Severity, f.Confidence, f.State = "fe80::1%eth0 ↔ fe80::2%eth0", rules.Warning, rules.Likely, rules.Stale
 	f.Explanation = "fe80::1 asks in vain."
 	f.Remedies = nil
+	for i := range f.Evidence {
+		f.Evidence[i].Origin = "teapot"
+	}
 	return f
 }
 

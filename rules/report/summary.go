@@ -83,10 +83,8 @@ func (s *Summary) Empty() bool {
 
 // String says it in one sentence.
 func (s *Summary) String() string {
-	text := strings.Join([]string{
-		count(s.Frames, "frame"), count(uint64(s.IKEMessages), "IKE message"),
-		count(s.ESPPackets, "ESP or AH packet"),
-	}, ", ") + " and neighbour discovery of " + count(uint64(s.Searches), "pair")
+	text := fmt.Sprintf("%s, %s and neighbour discovery of %s", count(uint64(s.IKEMessages), "IKE message"),
+		count(s.ESPPackets, "ESP or AH packet"), count(uint64(s.Searches), "pair"))
 	if len(s.Hosts) > 0 {
 		text += ", seen by " + list(s.Hosts)
 	}
