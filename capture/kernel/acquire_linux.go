@@ -9,19 +9,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// acquirer is our membership in the ACQUIRE group. It has a socket of its own:
-// while that is open the kernel takes it for a key manager (km_is_alive:
-// xfrm_acquire_is_on) and makes larval SAs.
+// acquirer is the membership of our XFRM socket in the ACQUIRE group. While it
+// is a member the kernel takes it for a key manager (km_is_alive:
+// xfrm_acquire_is_on) and makes larval SAs. It is the socket that SA changes
+// come through, so that an ACQUIRE is seen before the SA that answers it.
 type acquirer struct {
 	mode    AcquireMode
-	socket  *socket     // nil while not joined
+	socket  *socket
+	joined  bool
 	daemons map[int]int // PID → pidfd, readable once the process has ended
+	came    bool        // an ACQUIRE came since the last look at who listens
 	checked time.Time
 }
 
 // start joins where the mode says so, and tells what that means.
-func (a *acquirer) start(o Options, who []analyze.Listener) error {
-	a.mode = o.Acquire
+func (a *acquirer) start(o Options, s *socket, who []analyze.Listener) error {
+	a.mode, a.socket = o.Acquire, s
 	switch {
 	case a.mode == AcquireAlways:
 		o.Warn(warnAlways(o.Netns))
@@ -37,29 +40,21 @@ func (a *acquirer) wanted(who []analyze.Listener) bool {
 }
 
 // follow joins when an IKE daemon has appeared and leaves when the last is gone.
-func (a *acquirer) follow(who []analyze.Listener) (err error) {
-	if !a.wanted(who) {
-		a.leave()
+func (a *acquirer) follow(who []analyze.Listener) error {
+	if a.socket == nil {
 		return nil
 	}
-	if a.socket == nil {
-		if a.socket, err = openSocket(unix.NETLINK_XFRM, nl.XFRMNLGRP_ACQUIRE); err != nil {
+	if want := a.wanted(who); want != a.joined {
+		if err := a.socket.member(nl.XFRMNLGRP_ACQUIRE, want); err != nil {
 			return err
 		}
+		a.joined = want
 	}
-	if a.mode == AcquireAuto {
-		a.guard(who)
+	if !a.joined || a.mode != AcquireAuto {
+		who = nil
 	}
+	a.guard(who)
 	return nil
-}
-
-// leave closes the socket, which ends the membership.
-func (a *acquirer) leave() {
-	if a.socket != nil {
-		a.socket.close()
-		a.socket = nil
-	}
-	a.guard(nil)
 }
 
 // guard has the end of a daemon's process wake us, so that we do not stay in
@@ -100,11 +95,9 @@ func (a *acquirer) ended(pidfd int) (pid int) {
 	return 0
 }
 
+// fds returns the pidfds.
 func (a *acquirer) fds() []int {
 	var fds []int
-	if a.socket != nil {
-		fds = append(fds, a.socket.fd)
-	}
 	for _, fd := range a.daemons {
 		fds = append(fds, fd)
 	}
@@ -114,11 +107,12 @@ func (a *acquirer) fds() []int {
 // recheckEvery bounds how often ACQUIREs make us look who listens.
 const recheckEvery = 100 * time.Millisecond
 
-// recheck reports whether it is time to look who else listens.
+// recheck reports whether to look who else listens, since an ACQUIRE came: with
+// us alone in the group the kernel would go on making larval SAs.
 func (a *acquirer) recheck() bool {
-	if a.mode != AcquireAuto || time.Since(a.checked) < recheckEvery {
+	if !a.came || a.mode != AcquireAuto || time.Since(a.checked) < recheckEvery {
 		return false
 	}
-	a.checked = time.Now()
+	a.came, a.checked = false, time.Now()
 	return true
 }

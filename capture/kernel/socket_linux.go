@@ -22,11 +22,10 @@ type socket struct {
 const maxMessage = 64 << 10
 
 // receiveBuffer is asked for so that a burst of notifications (10,000 SAs being
-// flushed) fits while the reader is busy.
-const receiveBuffer = 16 << 20
+// deleted) fits while the reader is busy. A test makes it small.
+var receiveBuffer = 16 << 20
 
-// ours holds the inodes of the sockets that this process has in the ACQUIRE
-// group, so that we do not take ourselves for an IKE daemon.
+// ours holds the inodes of the sockets that this process has in groups, so that we do not take ourselves for an IKE daemon.
 var ours sync.Map // uint64 → struct{}
 
 // errOverrun says that the kernel dropped messages for lack of room.
@@ -64,9 +63,21 @@ func (s *socket) setUp(groups []int) error {
 		return fmt.Errorf("bind netlink socket: %w", err)
 	}
 	for _, g := range groups {
-		if err := unix.SetsockoptInt(s.fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, g); err != nil {
-			return fmt.Errorf("join netlink group %d: %w", g, err)
+		if err := s.member(g, true); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// member joins a multicast group, or leaves it.
+func (s *socket) member(group int, join bool) error {
+	option, verb := unix.NETLINK_ADD_MEMBERSHIP, "join"
+	if !join {
+		option, verb = unix.NETLINK_DROP_MEMBERSHIP, "leave"
+	}
+	if err := unix.SetsockoptInt(s.fd, unix.SOL_NETLINK, option, group); err != nil {
+		return fmt.Errorf("%s netlink group %d: %w", verb, group, err)
 	}
 	return nil
 }

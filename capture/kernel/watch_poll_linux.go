@@ -53,27 +53,13 @@ func (w *watcher) pollListeners() error {
 	if err != nil {
 		return nil // as above
 	}
-	if slices.Equal(now, w.who) {
-		return w.followDaemons()
-	}
-	w.who = now
-	if err := w.emit(&analyze.Daemon{Listeners: now}); err != nil {
-		return err
-	}
-	return w.followDaemons()
-}
-
-// followDaemons joins or leaves the ACQUIRE group.
-func (w *watcher) followDaemons() error {
-	if w.xfrm == nil {
-		return nil
-	}
-	if leaving := w.acquire.socket; leaving != nil && !w.acquire.wanted(w.who) {
-		if err := w.drain(leaving, "ACQUIREs", w.xfrmMessage); err != nil {
+	if !slices.Equal(now, w.who) {
+		w.who = now
+		if err := w.emit(&analyze.Daemon{Listeners: now}); err != nil {
 			return err
 		}
 	}
-	return w.acquire.follow(w.who)
+	return w.acquire.follow(now)
 }
 
 // pollNeighbors finds what the kernel does not notify: INCOMPLETE.
@@ -116,7 +102,7 @@ func (w *watcher) pollSAs() error {
 		w.young.due = true
 		return w.w.ctx.Err()
 	}
-	if err := w.drain(w.xfrm, "policy and SA changes", w.xfrmMessage); err != nil {
+	if err := w.drainXFRM(); err != nil { // newer than the dump
 		return err
 	}
 	for _, e := range w.young.differences(now) {

@@ -42,11 +42,11 @@ func (w *watcher) open() error {
 	if w.xfrm == nil {
 		return nil
 	}
-	return w.acquire.start(w.o, w.who)
+	return w.acquire.start(w.o, w.xfrm, w.who)
 }
 
 func (w *watcher) closeSockets() {
-	w.acquire.leave()
+	w.acquire.guard(nil)
 	for _, s := range []*socket{w.xfrm, w.route} {
 		if s != nil {
 			s.close()
@@ -69,9 +69,10 @@ func (w *watcher) readable(fd int) error {
 	case fd == w.route.fd:
 		return w.drain(w.route, "neighbour and route changes", w.routeMessage)
 	case w.xfrm != nil && fd == w.xfrm.fd:
-		return w.drain(w.xfrm, "policy and SA changes", w.xfrmMessage)
-	case w.acquire.socket != nil && fd == w.acquire.socket.fd:
-		return w.drainAcquires()
+		if err := w.drainXFRM(); err != nil || !w.acquire.recheck() {
+			return err
+		}
+		return w.pollListeners()
 	default: // a daemon's process ended
 		w.listeners.forget(w.acquire.ended(fd))
 		return w.pollListeners()
@@ -97,16 +98,9 @@ func (w *watcher) drain(s *socket, what string, handle func(message) error) erro
 	return nil
 }
 
-// drainAcquires handles ACQUIREs, then makes sure that somebody else still
-// listens: with us alone in the group the kernel would go on making larval SAs.
-func (w *watcher) drainAcquires() error {
-	if err := w.drain(w.acquire.socket, "ACQUIREs", w.xfrmMessage); err != nil {
-		return err
-	}
-	if w.acquire.recheck() {
-		return w.pollListeners()
-	}
-	return nil
+// drainXFRM handles what waits in the socket of NETLINK_XFRM.
+func (w *watcher) drainXFRM() error {
+	return w.drain(w.xfrm, "policy and SA changes", w.xfrmMessage)
 }
 
 // xfrmMessage handles one notification of NETLINK_XFRM.
@@ -129,7 +123,8 @@ func (w *watcher) xfrmMessage(m message) error {
 			w.young.forget(e.SA)
 		}
 	case *analyze.Acquire:
-		w.young.due = true // the larval SA that came with it is seen by the next poll
+		w.acquire.came = true
+		w.young.due = true // the next poll sees the larval SA that came with it
 	}
 	return w.emit(e)
 }
