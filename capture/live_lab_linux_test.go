@@ -18,9 +18,9 @@ import (
 	"ipsecdiag/capture/netns"
 )
 
-// patience is how long the tests wait for what must happen. Nothing depends on
+// testPatience is how long the tests wait for what must happen. Nothing depends on
 // how long it takes.
-const patience = 20 * time.Second
+const testPatience = 20 * time.Second
 
 // namespaceCount numbers the namespaces that this process makes.
 var namespaceCount atomic.Int32
@@ -160,7 +160,7 @@ func watch(t *testing.T, netns string, interfaces ...string) *watching {
 	case <-started:
 	case <-w.done:
 		t.Fatalf("watch %v: %v", interfaces, w.err)
-	case <-time.After(patience):
+	case <-time.After(testPatience):
 		t.Fatalf("watch %v: not started", interfaces)
 	}
 	return w
@@ -198,7 +198,7 @@ func (w *watching) wait(t *testing.T) error {
 	select {
 	case <-w.done:
 		return w.err
-	case <-time.After(patience):
+	case <-time.After(testPatience):
 		t.Fatal("the stream does not end")
 		return nil
 	}
@@ -214,7 +214,7 @@ func (w *watching) seen() []analyze.Event {
 // until waits until the events so far fulfil a condition.
 func (w *watching) until(t *testing.T, what string, holds func([]analyze.Event) bool) {
 	t.Helper()
-	deadline := time.Now().Add(patience)
+	deadline := time.Now().Add(testPatience)
 	for !holds(w.seen()) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s was not seen; seen:\n%s", what, strings.Join(described(w.seen()), "\n"))

@@ -1,0 +1,295 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ipsecdiag/analyze"
+)
+
+func TestIntegrationLiveFlows(t *testing.T) {
+	a, b := twoHosts(t)
+	w := watch(t, b, "vb")
+	const packets = 20
+	for i := range packets {
+		sendFrames(t, a, "va", ethernet(etherIPv6, nil, ipv6(50, espPacket(0xf10, byte(100-i)))))
+	}
+	var sum analyze.Flow
+	w.until(t, "a flow of 20 packets", func(events []analyze.Event) bool {
+		sum = analyze.Flow{MinSeq: 1 << 31}
+		for _, e := range events {
+			if f, ok := e.(*analyze.Flow); ok && f.Key.SPI == 0xf10 {
+				sum.Packets += f.Packets
+				sum.Bytes += f.Bytes
+				sum.MinSeq, sum.MaxSeq = min(sum.MinSeq, f.MinSeq), max(sum.MaxSeq, f.MaxSeq)
+			}
+		}
+		return sum.Packets >= packets
+	})
+	const length = 14 + 40 + 1008
+	if sum.Packets != packets || sum.Bytes != packets*length || sum.MinSeq != 81 || sum.MaxSeq != 100 {
+		t.Errorf("packets %d, bytes %d, sequence %d to %d; want 20, %d, 81 to 100",
+			sum.Packets, sum.Bytes, sum.MinSeq, sum.MaxSeq, packets*length)
+	}
+	frames := 0
+	for _, e := range w.seen() {
+		if f, ok := e.(*analyze.Frame); ok && strings.HasPrefix(describeFrame(f), "in spi f10 ") {
+			frames++
+			if len(f.Data) != 14+40+flowSnap || f.OrigLen != length {
+				t.Errorf("%d of %d bytes, want %d of %d", len(f.Data), f.OrigLen, 14+40+flowSnap, length)
+			}
+		}
+	}
+	if frames != firstFrames {
+		t.Errorf("%d frames, want %d", frames, firstFrames)
+	}
+}
+
+// The last interval's flows are not lost when the stream is cancelled.
+func TestIntegrationLiveFlowsAtEnd(t *testing.T) {
+	a, b := twoHosts(t)
+	w := watch(t, b, "vb")
+	sendFrames(t, a, "va", ethernet(etherIPv6, nil, ipv6(50, espPacket(0xf11, 1))))
+	w.untilFrame(t, "in spi f11 seq 1")
+	if err := w.end(t); err != nil {
+		t.Fatal(err)
+	}
+	if countOf(w.seen(), "in flow f11 packets 1") != 1 {
+		t.Errorf("the flow was not seen; seen:\n%s", strings.Join(described(w.seen()), "\n"))
+	}
+}
+
+func TestIntegrationLiveNoInterface(t *testing.T) {
+	a, _ := twoHosts(t)
+	for _, c := range []struct {
+		interfaces []string
+		want       string
+	}{
+		{[]string{"eth9"}, `no interface "eth9" in namespace ` + a + `; there are: lo, va`},
+		{[]string{"va", "a-name-longer-than-any"}, `no interface "a-name-longer-than-any" in namespace ` + a + `; there are: lo, va`},
+		{[]string{"\x1b[2J"}, `no interface "\x1b[2J" in namespace ` + a + `; there are: lo, va`},
+		{nil, "no interface to watch"},
+	} {
+		started := func() { t.Errorf("%q: started", c.interfaces) }
+		var got []string
+		for e, err := range Live(t.Context(), LiveOptions{Interfaces: c.interfaces, Netns: a, Started: started}) {
+			if e != nil || err == nil {
+				t.Errorf("%q: event %v, error %v; want an error alone", c.interfaces, e, err)
+				break
+			}
+			got = append(got, err.Error())
+		}
+		if len(got) != 1 || got[0] != c.want {
+			t.Errorf("%q: %q, want %q", c.interfaces, got, c.want)
+		}
+	}
+}
+
+func TestIntegrationLiveNoNamespace(t *testing.T) {
+	newNamespace(t) // skips without root
+	for _, err := range Live(t.Context(), LiveOptions{Interfaces: []string{Any}, Netns: "ipsecdiag-none"}) {
+		if !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "ipsecdiag-none") {
+			t.Errorf("%v, want that the namespace does not exist", err)
+		}
+	}
+}
+
+// Without CAP_NET_RAW the error names it. The capability is dropped on a thread
+// that ends with the goroutine.
+func TestIntegrationLiveNoPrivilege(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("needs root to have a capability that it can drop")
+	}
+	result := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread()
+		if err := dropNetRaw(); err != nil {
+			result <- err
+			return
+		}
+		for _, err := range Live(context.Background(), LiveOptions{Interfaces: []string{Any}}) {
+			result <- err
+			return
+		}
+		result <- nil
+	}()
+	err := <-result
+	if !errors.Is(err, fs.ErrPermission) || !strings.Contains(err.Error(), "CAP_NET_RAW") {
+		t.Errorf("%v, want fs.ErrPermission and the capability's name", err)
+	}
+}
+
+// dropNetRaw takes CAP_NET_RAW from the calling thread.
+func dropNetRaw() error {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&head, &data[0]); err != nil {
+		return err
+	}
+	data[0].Effective &^= 1 << unix.CAP_NET_RAW
+	return unix.Capset(&head, &data[0])
+}
+
+// However a stream ends, it gives back its descriptors, its memory and its
+// goroutines.
+func TestIntegrationLiveLeavesNothing(t *testing.T) {
+	a, b := twoHosts(t)
+	frame := ethernet(etherIPv6, nil, ipv6(17, udp(500, 500, nil)))
+	before := resources(t)
+	for range 10 {
+		watch(t, b, Any).end(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		opt := LiveOptions{Interfaces: []string{"vb"}, Netns: b, Started: func() { sendFrames(t, a, "va", frame) }}
+		for range Live(ctx, opt) {
+			break
+		}
+		cancel()
+	}
+	deadline := time.Now().Add(testPatience)
+	for resources(t) != before {
+		if time.Now().After(deadline) {
+			t.Fatalf("%+v, were %+v", resources(t), before)
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+type resourceCount struct{ sockets, rings, goroutines int }
+
+// resources counts what a stream takes.
+func resources(t *testing.T) (n resourceCount) {
+	t.Helper()
+	fds, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, fd := range fds {
+		target, _ := os.Readlink("/proc/self/fd/" + fd.Name())
+		if strings.HasPrefix(target, "socket:") || strings.Contains(target, "[eventfd]") {
+			n.sockets++
+		}
+	}
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.rings = strings.Count(string(maps), "socket:")
+	n.goroutines = runtime.NumGoroutine()
+	return n
+}
+
+func TestIntegrationLiveInterfaceDeleted(t *testing.T) {
+	for name, interfaces := range map[string][]string{"one": {"vb"}, "several": {"vb", "vx"}} {
+		t.Run(name, func(t *testing.T) {
+			a, b := twoHosts(t)
+			ip(t, b, "link add vx type veth peer name vy")
+			ip(t, b, "link set vx up")
+			w := watch(t, b, interfaces...)
+			sendUDP(t, a, 500, "[fd00:9::2]:500", "before")
+			w.untilFrame(t, `in udp 500>500 "before"`)
+			ip(t, a, "link del va")
+			w.until(t, "the loss of vb", func(events []analyze.Event) bool {
+				return countOf(events, "lost interface vb vanished") == 1
+			})
+			ip(t, b, "link del vx")
+			if err := w.wait(t); !errors.Is(err, ErrInterfaceGone) {
+				t.Errorf("%v, want %v", err, ErrInterfaceGone)
+			}
+		})
+	}
+}
+
+// To be moved to another namespace is to vanish.
+func TestIntegrationLiveInterfaceMoved(t *testing.T) {
+	a, b := twoHosts(t)
+	w := watch(t, b, "vb")
+	ip(t, b, "link set vb netns "+a)
+	if err := w.wait(t); !errors.Is(err, ErrInterfaceGone) {
+		t.Errorf("%v, want %v", err, ErrInterfaceGone)
+	}
+}
+
+// An interface that goes down is told of once and waited for.
+func TestIntegrationLiveInterfaceDown(t *testing.T) {
+	frame := func(payload string) []byte {
+		return ethernet(etherIPv6, nil, ipv6(17, udp(500, 500, []byte(payload))))
+	}
+	for name, interfaces := range map[string][]string{"one": {"vb"}, "several": {"vb", "lo"}} {
+		t.Run(name, func(t *testing.T) {
+			a, b := twoHosts(t)
+			w := watch(t, b, interfaces...)
+			ip(t, b, "link set vb down")
+			w.until(t, "that vb is down", func(events []analyze.Event) bool {
+				return countOf(events, "lost interface vb is down") == 1
+			})
+			ip(t, b, "link set vb up")
+			w.until(t, "a frame after it is up", func(events []analyze.Event) bool {
+				sendFrames(t, a, "va", frame("after"))
+				return countOf(events, `in udp 500>500 "after"`) > 0
+			})
+			if n := countOf(w.seen(), "lost interface vb is down"); n != 1 {
+				t.Errorf("told %d times that it is down, want once", n)
+			}
+		})
+	}
+}
+
+// An interface that is down at the start is warned of and waited for.
+func TestIntegrationLiveStartsDown(t *testing.T) {
+	a, b := twoHosts(t)
+	ip(t, b, "link set vb down")
+	w := watch(t, b, "vb")
+	if len(w.warnings) != 1 || w.warnings[0] != "interface vb is down" {
+		t.Errorf("warnings %q, want one", w.warnings)
+	}
+	ip(t, b, "link set vb up")
+	frame := ethernet(etherIPv6, nil, ipv6(17, udp(500, 500, []byte("after"))))
+	w.until(t, "a frame after it is up", func(events []analyze.Event) bool {
+		sendFrames(t, a, "va", frame)
+		return countOf(events, `in udp 500>500 "after"`) > 0
+	})
+}
+
+// Frames that find no room in the ring are counted: what was seen and what was
+// lost is what there was.
+func TestIntegrationLiveDrops(t *testing.T) {
+	a, b := twoHosts(t)
+	const sent = 10000 // of 1,000 bytes: more than twice what the ring holds
+	frame := ethernet(etherIPv6, nil, ipv6(17, udp(500, 500, make([]byte, 1000))))
+	frames := make([][]byte, sent)
+	for i := range frames {
+		frames[i] = frame
+	}
+	opt := LiveOptions{Interfaces: []string{"vb"}, Netns: b, Host: "host", Started: func() { sendFrames(t, a, "va", frames...) }}
+	ctx, cancel := context.WithTimeout(t.Context(), testPatience)
+	defer cancel()
+	seen, lost, last := 0, 0, (*analyze.Lost)(nil)
+	for e, err := range Live(ctx, opt) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		switch e := e.(type) {
+		case *analyze.Frame:
+			if len(e.Data) == len(frame) {
+				seen++
+			}
+		case *analyze.Lost:
+			lost += int(e.Count)
+			last = e
+		}
+		if seen+lost >= sent {
+			break
+		}
+	}
+	if seen+lost < sent || last == nil || last.What != "frames dropped by the kernel on vb" {
+		t.Errorf("%d frames seen and %d lost of %d; last loss %+v", seen, lost, sent, last)
+	}
+}
