@@ -67,6 +67,12 @@ func TestWatchUnknownInterface(t *testing.T) {
 	}
 }
 
+func TestWatchUnwritableRecording(t *testing.T) {
+	needsPrivilege(t)
+	ipsecdiag(t, nil, "watch", "lo", "-w", "/does/not/exist").refused(t, "/does/not/exist: no such file")
+	ipsecdiag(t, nil, "watch", "lo", "-w", "-").refused(t, "give a file")
+}
+
 func TestWatchRecords(t *testing.T) {
 	needsPrivilege(t)
 	file := filepath.Join(t.TempDir(), "lo.pcapng")

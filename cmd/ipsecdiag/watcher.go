@@ -42,7 +42,7 @@ func (w *watcher) run(ctx context.Context, wire bool) error {
 	if wire {
 		sources = append(sources, w.live(ctx))
 	} else {
-		close(w.opened)
+		w.ready()
 	}
 	o := capture.SequenceOptions{Origin: analyze.Origin{Host: w.host, Netns: w.netns}}
 	for e, err := range capture.Sequence(ctx, o, sources...) {
@@ -69,7 +69,7 @@ func failure(ctx context.Context) error {
 func (w *watcher) live(ctx context.Context) iter.Seq2[analyze.Event, error] {
 	frames := capture.Live(ctx, capture.LiveOptions{
 		Interfaces: w.interfaces, Netns: w.netns, Host: w.host, Warn: w.io.say,
-		Started: func() { close(w.opened) },
+		Started: w.ready,
 	})
 	return func(yield func(analyze.Event, error) bool) {
 		for e, err := range frames {
@@ -113,13 +113,18 @@ func (w *watcher) kernel(ctx context.Context, wire bool) iter.Seq2[analyze.Event
 	}
 }
 
-// started is called when everything is open. Only now is the file of the
-// recording made, so that a mistake does not cost an older one.
-func (w *watcher) started(wire bool) {
+// ready is called when the wire is being read. Only now is the file of the
+// recording made, so that a mistyped interface does not cost an older one.
+func (w *watcher) ready() {
 	if err := w.recording.open(); err != nil {
 		w.end(err)
 		return
 	}
+	close(w.opened)
+}
+
+// started is called when the kernel is being read too.
+func (w *watcher) started(wire bool) {
 	what, where := "the kernel", w.host
 	if wire {
 		what = strings.Join(w.interfaces, ", ")
@@ -150,7 +155,7 @@ func (w *watcher) summarize() {
 	}
 	s := w.engine.State
 	open, resolved := tally(w.engine.Findings())
-	fmt.Fprintf(w.io.err, "watched for %v: %d frames, %d ESP or AH packets, %s; findings: %d open, %d resolved\n",
+	fmt.Fprintf(w.io.err, "watched for %v: %d control frames, %d ESP or AH packets, %s; findings: %d open, %d resolved\n",
 		time.Since(w.began).Round(100*time.Millisecond), s.Frames, s.Packets, losses(s), open, resolved)
 	if w.record != "" {
 		fmt.Fprintf(w.io.err, "recorded to %s; ipsecdiag analyze %s says it again\n", w.record, w.record)
