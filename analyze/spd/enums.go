@@ -99,6 +99,10 @@ func (m Mode) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
 // UnmarshalText accepts what MarshalText writes.
 func (m *Mode) UnmarshalText(b []byte) error { return modeNames.parse(m, b, "mode") }
 
+// outer reports whether an SA of that mode gives a packet new addresses, those
+// of its template.
+func (m Mode) outer() bool { return m == Tunnel || m == BEET || m == IPTFS }
+
 // Family is the address family of a selector; zero means that the kernel left
 // it open (AF_UNSPEC).
 type Family uint8

@@ -1,6 +1,9 @@
 package spd
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
 // Flow is a packet as the policy lookup sees it (struct flowi). For ICMP and
 // ICMPv6 SrcPort is the type and DstPort the code.
@@ -57,8 +60,8 @@ type Verdict struct {
 	// Policies that decided: the sub policy first where there is one, then the
 	// main policy. Empty where the default decided.
 	Policies []*Policy
-	// Needs are the templates that the packet must go through, optional ones
-	// only where an SA for them exists.
+	// Needs are the templates that the packet must go through, on the way out
+	// optional ones too where an SA for them exists.
 	Needs []Need
 	// Tied is a policy of equal priority that would have won on a kernel that
 	// orders exact and inexact selectors differently, with another result.
@@ -100,7 +103,7 @@ func (db *Database) Lookup(dir Direction, f Flow) Verdict {
 	v.Tied = tied
 	v.Policies = append(v.Policies, first)
 	if first.Type == Sub && first.Action == Allow {
-		if second, tied := db.winner(dir, f, Main); second != nil {
+		if second, tied := db.winner(afterSub(dir), f, Main); second != nil {
 			v.Policies = append(v.Policies, second)
 			if v.Tied == nil {
 				v.Tied = tied
@@ -111,21 +114,48 @@ func (db *Database) Lookup(dir Direction, f Flow) Verdict {
 	return v
 }
 
+// afterSub returns the direction in which the main policies are asked after a
+// sub policy: for forwarded packets it is In, not Fwd (__xfrm_policy_check; on
+// 6.18 a main `in` block stops what a sub `fwd` policy let pass, a main `fwd`
+// block does not).
+func afterSub(dir Direction) Direction {
+	if dir == Out {
+		return Out
+	}
+	return In
+}
+
 func (db *Database) decide(v *Verdict, dir Direction, f Flow) {
 	for _, p := range v.Policies {
 		if p.Action == Block {
 			v.Decision, v.Needs = Discard, nil
 			return
 		}
-		for i := range p.Templates {
-			t := &p.Templates[i]
-			sa := db.findFor(t, dir, f)
-			if sa == nil && t.Optional {
-				continue
-			}
-			v.Decision = Protect
-			v.Needs = append(v.Needs, Need{Policy: p, Template: t, SA: sa})
+		db.resolve(v, p, dir, f)
+	}
+}
+
+// resolve finds the SAs for a policy's templates. What a tunnel has wrapped has
+// the tunnel's addresses for the templates that follow (xfrm_tmpl_resolve_one).
+// On the way in an optional template asks for nothing (xfrm_policy_ok).
+func (db *Database) resolve(v *Verdict, p *Policy, dir Direction, f Flow) {
+	src, dst := f.Src.WithZone(""), f.Dst.WithZone("")
+	for i := range p.Templates {
+		t := &p.Templates[i]
+		if t.Optional && dir != Out {
+			continue
 		}
+		s, d := src, dst
+		if t.Mode.outer() {
+			s, d = t.Src, t.Dst
+		}
+		sa := db.findFor(p, t, dir, s, d, f)
+		if sa == nil && t.Optional {
+			continue
+		}
+		src, dst = s, d
+		v.Decision = Protect
+		v.Needs = append(v.Needs, Need{Policy: p, Template: t, SA: sa})
 	}
 }
 
@@ -148,7 +178,7 @@ func (db *Database) winner(dir Direction, f Flow, t PolicyType) (best, tied *Pol
 }
 
 func sameEffect(a, b *Policy) bool {
-	return a.Action == b.Action && a.Requires() == b.Requires()
+	return a.Action == b.Action && slices.Equal(a.Templates, b.Templates)
 }
 
 // Matches reports whether p selects f: family, addresses, protocol, ports,
@@ -184,39 +214,44 @@ func containsAddr(p netip.Prefix, a netip.Addr) bool {
 	return !p.IsValid() || p.Contains(a.WithZone(""))
 }
 
-// findFor returns the SA that satisfies t for f, nil if there is none
-// (xfrm_state_find for out; for in and fwd the SA through which such a packet
-// would have come, xfrm_state_ok).
-func (db *Database) findFor(t *Template, dir Direction, f Flow) *SA {
-	src, dst := f.Src.WithZone(""), f.Dst.WithZone("")
-	if t.Mode == Tunnel || t.Mode == BEET {
-		src, dst = t.Src, t.Dst
+// findFor returns the SA that satisfies t between those addresses, the youngest
+// of several, nil if there is none (xfrm_state_find and xfrm_state_look_at for
+// out; for in and fwd the SA through which such a packet would have come,
+// xfrm_state_ok).
+func (db *Database) findFor(p *Policy, t *Template, dir Direction, src, dst netip.Addr, f Flow) *SA {
+	mark := f.Mark // of the packet that came under the SA (xfrm_state_lookup)
+	if dir == Out {
+		mark = p.Mark.Value & p.Mark.Mask // the packet's own mark only chose the policy
 	}
+	var best *SA
 	for i := range db.SAs {
-		if s := &db.SAs[i]; s.satisfies(t, dir, src, dst, f) {
-			return s
+		s := &db.SAs[i]
+		if s.satisfies(t, dir, f) && s.between(src, dst, dir) && mark&s.Mark.Mask == s.Mark.Value &&
+			(best == nil || best.Used.AddTime < s.Used.AddTime) {
+			best = s
 		}
 	}
-	return nil
+	return best
 }
 
-func (s *SA) satisfies(t *Template, dir Direction, src, dst netip.Addr, f Flow) bool {
-	if !s.Usable() || s.Proto != t.Proto || s.Mode != t.Mode || s.IfID != f.IfID {
+func (s *SA) satisfies(t *Template, dir Direction, f Flow) bool {
+	if !s.Usable() || s.Proto != t.Proto || s.Mode != t.Mode || (t.SPI != 0 && t.SPI != s.SPI) {
 		return false
 	}
-	if s.ReqID != t.ReqID && (dir == Out || t.ReqID != 0) {
+	switch {
+	case dir == Out && (s.ReqID != t.ReqID || s.IfID != f.IfID || s.Dir == DirIn || s.Flags&StateWildRecv != 0):
 		return false
-	}
-	if (t.SPI != 0 && t.SPI != s.SPI) || s.Dst != dst || !sameSource(s.Src, src) {
-		return false
-	}
-	if f.Mark&s.Mark.Mask != s.Mark.Value {
+	case dir != Out && ((t.ReqID != 0 && s.ReqID != t.ReqID) || (f.IfID != 0 && s.IfID != f.IfID) || s.Dir == DirOut):
 		return false
 	}
 	return s.Selector.Family == Unspecified || s.Selector.Matches(f)
 }
 
-// sameSource follows xfrm_state_addr_check: an open address on either side fits.
-func sameSource(have, want netip.Addr) bool {
-	return have == want || !have.IsValid() || !want.IsValid() || have.IsUnspecified() || want.IsUnspecified()
+// between reports whether s runs between two addresses (xfrm_state_addr_check):
+// an open source on either side fits; so does an open destination of a
+// template, inbound only (xfrm_state_addr_cmp).
+func (s *SA) between(src, dst netip.Addr, dir Direction) bool {
+	return (s.Dst == dst || (dir != Out && open(dst))) && (s.Src == src || open(s.Src) || open(src))
 }
+
+func open(a netip.Addr) bool { return !a.IsValid() || a.IsUnspecified() }

@@ -72,7 +72,7 @@ type SA struct {
 	IfID     uint32     `json:"if_id,omitempty"`
 	Seq      uint32     `json:"seq,omitempty"` // ACQUIRE sequence that the SA answers
 	// Dir is the direction the SA was made for where the kernel tells it
-	// (XFRMA_SA_DIR: 1 in, 2 out), else 0.
+	// (XFRMA_SA_DIR: DirIn, DirOut), else 0.
 	Dir     uint8      `json:"sa_dir,omitempty"`
 	Enc     *Algorithm `json:"enc,omitempty"`
 	Auth    *Algorithm `json:"auth,omitempty"`
@@ -86,6 +86,17 @@ type SA struct {
 	Stats   SAStats    `json:"stats,omitzero"`
 }
 
+// The directions of an SA (XFRM_SA_DIR_IN, XFRM_SA_DIR_OUT). Used against its
+// direction it carries nothing (XfrmOutStateDirError, XfrmInStateDirError).
+const (
+	DirIn  uint8 = 1
+	DirOut uint8 = 2
+)
+
+// StateWildRecv is the flag of an SA that takes what any source sends
+// (XFRM_STATE_WILDRECV): it serves no outbound packet.
+const StateWildRecv uint8 = 8
+
 // SAKey identifies an SA in the SAD: (destination, protocol, SPI), and the mark
 // that the kernel compares with it (xfrm_state_lookup).
 type SAKey struct {
@@ -96,7 +107,7 @@ type SAKey struct {
 }
 
 // Key returns the SA's identity. Larval SAs without an SPI share one key per
-// destination; LarvalKey tells them apart.
+// destination: Database.PutSA tells them apart by more.
 func (s *SA) Key() SAKey { return SAKey{Dst: s.Dst, Proto: s.Proto, SPI: s.SPI, Mark: s.Mark} }
 
 // Larval reports whether s is the placeholder that the kernel makes with an
