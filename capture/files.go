@@ -60,8 +60,8 @@ func Files(ctx context.Context, paths []string, opt FileOptions) iter.Seq2[analy
 type fileSet []*fileSource
 
 func openAll(paths []string, opt FileOptions) (files fileSet, err error) {
-	if len(paths) == 0 {
-		return nil, errNoFiles
+	if err := checkPaths(paths); err != nil {
+		return nil, err
 	}
 	meter := &progress{report: opt.Progress}
 	warn := opt.Warn
@@ -142,8 +142,22 @@ func (files fileSet) merged(ctx context.Context) iter.Seq2[item, error] {
 	}
 }
 
-// errNoFiles is returned by Files without a path.
-var errNoFiles = errors.New("no capture file was given")
+// checkPaths refuses no path at all, and standard input twice.
+func checkPaths(paths []string) error {
+	stdins := 0
+	for _, p := range paths {
+		if p == stdinPath {
+			stdins++
+		}
+	}
+	switch {
+	case len(paths) == 0:
+		return errors.New("no capture file was given")
+	case stdins > 1:
+		return &FileError{Path: stdinPath, Err: errors.New("can be read only once")}
+	}
+	return nil
+}
 
 // progress reports how much was read.
 type progress struct {

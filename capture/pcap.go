@@ -107,10 +107,10 @@ func newRecordReader(in *input) (recordReader, error) {
 	switch {
 	case err == io.EOF:
 		return nil, ErrEmpty
-	case err == io.ErrUnexpectedEOF:
+	case err == io.ErrUnexpectedEOF && len(magic) > 0:
 		return nil, ErrNotCapture
 	case err != nil:
-		return nil, err
+		return nil, headerError(err)
 	}
 	if _, _, ok := pcapFormat(magic); ok {
 		return newPcapReader(in)

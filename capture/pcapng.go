@@ -25,7 +25,7 @@ const byteOrderMagic = 0x1a2b3c4d
 const blockOverhead = 12
 
 // maxFaces bounds the interfaces of one section.
-const maxFaces = 4096
+const maxFaces = 65536
 
 // pcapngReader reads pcapng.
 type pcapngReader struct {

@@ -86,6 +86,9 @@ func (r *Recorder) face(o analyze.Origin, link analyze.LinkType) (uint32, error)
 		return id, nil
 	}
 	id := len(r.faces)
+	if id >= maxFaces {
+		return 0, fmt.Errorf("more than %d interfaces", maxFaces)
+	}
 	if o.Host != r.options.Host || o.Netns != r.options.Netns {
 		message := fmt.Sprintf("interface %d is %s", id, analyze.Printable(o.String()))
 		if err := r.writeJSON(fieldInterface, recordedInterface{id, o}, message, r.at); err != nil {

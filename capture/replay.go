@@ -69,7 +69,7 @@ func (p *replay) begin(base int64) {
 }
 
 func (p *replay) hand(e analyze.Event, mono time.Duration) bool {
-	p.mono = max(p.mono, mono)
+	p.mono = max(p.mono, clampMono(mono))
 	return p.emit(item{e, clampTime(p.base + int64(p.mono))})
 }
 
@@ -138,7 +138,7 @@ func (p *replay) setEnd(value []byte) bool {
 
 // event takes an event other than a frame.
 func (p *replay) event(r *record, value []byte, part recordedPart) bool {
-	e, err := analyze.DecodeEvent(value)
+	e, err := decodeRecorded(value)
 	switch {
 	case errors.Is(err, analyze.ErrUnknownEvent):
 		p.skipped++
@@ -150,9 +150,27 @@ func (p *replay) event(r *record, value []byte, part recordedPart) bool {
 	h := e.Head()
 	h.Number, h.Mono = r.number, clampMono(h.Mono)
 	if part != (recordedPart{}) {
-		return p.part(e, part, len(value))
+		return p.part(e, part)
 	}
 	return p.lose() && p.pass(e)
+}
+
+// errNotRecorded is why an event in a journal block is damage.
+var errNotRecorded = errors.New("not an event that is recorded in this form")
+
+// decodeRecorded decodes an event of a journal block: none that is larger than
+// the recorder makes them, for a few bytes of JSON can ask for much memory, and
+// neither frames nor ticks.
+func decodeRecorded(value []byte) (analyze.Event, error) {
+	if len(value) > maxEventJSON {
+		return nil, errNotRecorded
+	}
+	e, err := analyze.DecodeEvent(value)
+	switch e.(type) {
+	case *analyze.Frame, *analyze.Tick:
+		return nil, errNotRecorded
+	}
+	return e, err
 }
 
 func (p *replay) pass(e analyze.Event) bool {
@@ -163,13 +181,13 @@ func (p *replay) pass(e analyze.Event) bool {
 }
 
 // part takes a part of a Snapshot, and passes that on when it is complete.
-func (p *replay) part(e analyze.Event, part recordedPart, size int) bool {
+func (p *replay) part(e analyze.Event, part recordedPart) bool {
 	s, ok := e.(*analyze.Snapshot)
-	if !ok || !p.parts.fits(part, size) {
+	if !ok || !p.parts.fits(s, part) {
 		p.damaged++
 		return p.lose()
 	}
-	if whole := p.parts.add(s, part, size); whole != nil {
+	if whole := p.parts.add(s, part); whole != nil {
 		return p.pass(whole)
 	}
 	return true

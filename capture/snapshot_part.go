@@ -10,9 +10,9 @@ import (
 // blocks above 256 KiB (WTAP_MAX_PACKET_SIZE_STANDARD).
 const maxEventJSON = 200 << 10
 
-// maxSnapshotJSON bounds a Snapshot that is put together again from its parts,
-// bytes; some 100,000 SAs.
-const maxSnapshotJSON = 64 << 20
+// maxSnapshotEntries bounds the entries of all lists of a Snapshot that is put
+// together again from its parts.
+const maxSnapshotEntries = 200_000
 
 // errSnapshotTooLarge is returned where one thing in a snapshot does not fit
 // into a block.
@@ -49,6 +49,12 @@ func listed(k *analyze.KernelState) int {
 		len(k.Addresses), len(k.Routes), len(k.Listeners))
 }
 
+// entries returns the length of all lists.
+func entries(k *analyze.KernelState) int {
+	return len(k.Policies) + len(k.SAs) + len(k.Neighbors) + len(k.Links) +
+		len(k.Addresses) + len(k.Routes) + len(k.Listeners)
+}
+
 // halves splits every list of a snapshot in two.
 func halves(s *analyze.Snapshot) (left, right *analyze.Snapshot) {
 	l, r := *s, analyze.Snapshot{Header: s.Header}
@@ -71,23 +77,21 @@ func halve[T any](list []T) (left, right []T) {
 type snapshotParts struct {
 	whole *analyze.Snapshot
 	next  recordedPart // the one to come
-	size  int          // bytes of JSON so far
 }
 
 // pending reports whether parts are missing.
 func (p *snapshotParts) pending() bool { return p.whole != nil }
 
 // fits reports whether a part is the one that is to come now.
-func (p *snapshotParts) fits(part recordedPart, size int) bool {
+func (p *snapshotParts) fits(s *analyze.Snapshot, part recordedPart) bool {
 	if p.whole == nil {
 		return part.Index == 1 && part.Of > 1
 	}
-	return part == p.next && p.size+size <= maxSnapshotJSON
+	return part == p.next && entries(&p.whole.KernelState)+entries(&s.KernelState) <= maxSnapshotEntries
 }
 
 // add takes a part that fits. It returns the Snapshot once that is complete.
-func (p *snapshotParts) add(s *analyze.Snapshot, part recordedPart, size int) *analyze.Snapshot {
-	p.size += size
+func (p *snapshotParts) add(s *analyze.Snapshot, part recordedPart) *analyze.Snapshot {
 	if p.whole == nil {
 		p.whole = s
 	} else {

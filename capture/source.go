@@ -21,8 +21,8 @@ type fileSource struct {
 	warn func(string)
 
 	emit    func(item) bool
-	foreign *foreign // one of the two, once there was a record
-	replay  *replay
+	foreign *foreign                   // once there was a frame outside of a recording
+	replay  *replay                    // while a recording is read
 	names   map[string]*analyze.Origin // by interface
 	number  uint64                     // of the last record
 	at      int64                      // the latest time
@@ -72,7 +72,7 @@ func (s *fileSource) read(ctx context.Context) error {
 func (s *fileSource) take(r *record) (more bool, err error) {
 	switch r.kind {
 	case sectionRecord:
-		return s.finish(), nil
+		return s.endSection(), nil
 	case journalRecord:
 		s.number = r.number
 		return s.journal(r)
@@ -139,19 +139,15 @@ func (s *fileSource) journal(r *record) (more bool, err error) {
 	if err != nil {
 		return false, fileError(s.path, err)
 	}
-	if !s.finish() {
+	if !s.endSection() {
 		return false, nil
 	}
 	s.replay = newReplay(header, s.emit)
 	return true, nil
 }
 
-// finish ends a section: what it still holds is handed on.
-func (s *fileSource) finish() bool {
-	if f := s.foreign; f != nil {
-		s.foreign, s.at = nil, max(s.at, f.last)
-		return f.end()
-	}
+// endSection hands on what a section still holds.
+func (s *fileSource) endSection() bool {
 	if p := s.replay; p != nil {
 		s.replay = nil
 		more := p.end()
@@ -160,6 +156,10 @@ func (s *fileSource) finish() bool {
 			s.warn(fileError(s.path, errors.New(c)).Error())
 		}
 		return more
+	}
+	if f := s.foreign; f != nil {
+		s.at = max(s.at, f.last)
+		return f.end()
 	}
 	return true
 }
@@ -173,7 +173,7 @@ func (s *fileSource) cutShort(err error) error {
 	_, readErr := errors.AsType[*readError](err)
 	switch {
 	case err == io.EOF:
-		s.finish()
+		s.endSection()
 		return nil
 	case fileErr, errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
@@ -195,7 +195,7 @@ func (s *fileSource) lose(what string) {
 	if s.replay != nil {
 		origin = analyze.Origin{Host: s.replay.header.Host, Netns: s.replay.header.Netns}
 	}
-	if !s.finish() {
+	if !s.endSection() {
 		return
 	}
 	h := analyze.Header{Time: unixTime(s.at), Origin: origin}
