@@ -1,0 +1,62 @@
+package capture
+
+import (
+	"encoding/binary"
+	"runtime"
+	"testing"
+	"time"
+
+	"ipsecdiag/analyze"
+)
+
+// fuzzMemory is what reading a small input may allocate at once, bytes.
+const fuzzMemory = 128 << 20
+
+// checkStream reads an input and holds what is true of every stream.
+func checkStream(t *testing.T, data []byte) {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	events, warnings, err := readBytes(data)
+	runtime.ReadMemStats(&after)
+	if used := after.TotalAlloc - before.TotalAlloc; used > fuzzMemory+uint64(len(events))*4096 {
+		t.Errorf("%d bytes allocated for %d of input", used, len(data))
+	}
+	if err != nil && len(warnings) > 0 && len(events) > 0 {
+		t.Errorf("both read and refused: %q, %v", warnings, err)
+	}
+	var last time.Duration
+	for i, e := range events {
+		h := e.Head()
+		if h.Seq != uint64(i+1) || h.Mono < last || h.Mono < 0 {
+			t.Fatalf("event %d after %v: %+v", i, last, h)
+		}
+		last = h.Mono
+		if analyze.Describe(e) == "" {
+			t.Errorf("event %d has no description", i)
+		}
+	}
+}
+
+func FuzzPcap(f *testing.F) {
+	f.Add(smallPcap(t0, 3))
+	f.Add(newPcap(binary.BigEndian, false, uint32(analyze.LinkSLL2)).frame(t0, espFrame(1, 2, 3)).data)
+	f.Add(newPcap(binary.LittleEndian, false, uint32(analyze.LinkNull)).frame(t0, solicitation()).data)
+	f.Fuzz(checkStream)
+}
+
+func FuzzPcapng(f *testing.F) {
+	ns := solicitation()
+	file := (&pcapngFile{}).section(binary.LittleEndian).iface(1, "eth0", uint16(9), uint16(1), []byte{0x8a})
+	file.frame(0, 1<<40, ns, uint16(2), uint16(4), uint32(1), uint32(0)).block(blockSimple, uint32(len(ns)), ns)
+	f.Add(file.data)
+	f.Add(file.section(binary.BigEndian).iface(276, "any").frame(0, 1, espFrame(1, 1, 9)).block(77, "?").data)
+	f.Fuzz(checkStream)
+}
+
+func FuzzRecording(f *testing.F) {
+	f.Add(recordAll(f, stamp(liveEvents(), 12*time.Second)))
+	large := liveEvents()[0].(*analyze.Snapshot)
+	large.Neighbors = make([]analyze.Neighbor, 4000)
+	f.Add(recordAll(f, stamp([]analyze.Event{large}, 0)))
+	f.Fuzz(checkStream)
+}
