@@ -24,14 +24,15 @@ var AcquireStall = &Rule{
 // Times after which waiting for an SA is a stall. strongSwan retransmits after
 // 4.0, 11.2 and 24.2 s (retransmit_timeout 4.0, retransmit_base 1.8), libreswan
 // after 0.5, 1.5, 3.5 s: a request that was sent three times over 5 s has lost
-// more than a packet to bad luck. An IKE SA needs at most a few round trips and
-// Diffie-Hellman computations: 10 s is far beyond.
+// more than a packet to bad luck. Daemons answer an ACQUIRE at once; 10 s allow
+// for a host that is busy booting. An IKE SA that is half open for 30 s is given
+// up by strongSwan (half_open_timeout).
 const (
 	stallNoListener = 3 * time.Second
-	stallNoIKE      = 5 * time.Second
+	stallNoIKE      = 10 * time.Second
 	stallNoReply    = 5 * time.Second
 	stallRepeats    = 2
-	stallFailing    = 10 * time.Second
+	stallFailing    = 30 * time.Second
 )
 
 // stallKind is how far the search for an SA has come.
@@ -148,7 +149,7 @@ func reportStall(p *Pass, n *analyze.Need, kind stallKind, sa *analyze.IKESA) {
 	lost, _, lastLost := p.Host.Rise(analyze.XfrmOutNoStates, n.Since.Mono-time.Second)
 	f.Explanation = fmt.Sprintf("For %s, traffic from %s to %s has needed an SA, and none has come: %s. %s",
 		seconds(p.Since(n.Since)), n.Local, n.Peer, stallWords(p, n, kind, sa), applicationWords(p.Host, lost))
-	f.Evidence = needEvidence(n)
+	f.Evidence = needEvidence(p.Host, n)
 	if sa != nil {
 		f.Evidence = append(f.Evidence, unansweredEvidence(sa)...)
 	}
@@ -202,11 +203,11 @@ func applicationWords(h *analyze.Host, lost uint64) string {
 
 const sysctlLarvalDrop = "net.core.xfrm_larval_drop"
 
-func needEvidence(n *analyze.Need) []Evidence {
+func needEvidence(h *analyze.Host, n *analyze.Need) []Evidence {
 	var ev []Evidence
 	for i, q := range n.Acquires {
 		if i == 0 || i == len(n.Acquires)-1 {
-			ev = append(ev, Saw(q.At, "ACQUIRE: the kernel asks for an SA %s → %s for %s", n.Local, n.Peer, q.Selector))
+			ev = append(ev, Saw(q.At, "ACQUIRE: the kernel asks for an SA %s → %s for %s", n.Local, n.Peer, selectorWords(h, q.Selector)))
 		}
 	}
 	if n.Larval {

@@ -46,7 +46,7 @@ func checkFirstPacketLost(p *Pass) {
 	f.Confidence, f.State = Certain, Resolved
 	f.Explanation = fmt.Sprintf("It took %s from the first packet from %s to %s until an SA could carry it. Until then %s of this host died "+
 		"for lack of an SA. It is over now.", seconds(took), n.Local, n.Peer, plural(lost, "packet"))
-	f.Evidence = append(needEvidence(n), Saw(last, "XfrmOutNoStates has risen by %d", lost),
+	f.Evidence = append(needEvidence(p.Host, n), Saw(last, "XfrmOutNoStates has risen by %d", lost),
 		Saw(n.Satisfied, "an SA is there that carries the traffic"))
 	f.Remedies = []remedy.Remedy{{
 		Action: "larval-drop", Params: map[string]string{"value": "0"},

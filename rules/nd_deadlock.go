@@ -106,7 +106,7 @@ func acquireEvidence(p *Pass, c *ndCase) []Evidence {
 		}
 		for _, q := range v.Need.Acquires {
 			if q.Selector.Proto == spd.ProtoICMPv6 && len(ev) < 2 {
-				ev = append(ev, Saw(q.At, "ACQUIRE: the kernel asks for an SA for %s", q.Selector))
+				ev = append(ev, Saw(q.At, "ACQUIRE: the kernel asks for an SA for %s", selectorWords(v.Host, q.Selector)))
 			}
 		}
 	}

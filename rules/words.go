@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/spd"
 )
 
@@ -33,6 +34,16 @@ func policyWords(p *spd.Policy) string {
 		return "a policy"
 	}
 	return fmt.Sprintf("the policy %s (priority %d)", p.Selector, p.Priority)
+}
+
+// selectorWords renders a selector with its interface by name.
+func selectorWords(h *analyze.Host, s spd.Selector) string {
+	name := h.InterfaceName(s.IfIndex)
+	if name == "" {
+		return s.String()
+	}
+	s.IfIndex = 0
+	return s.String() + " dev " + name
 }
 
 // listenerWords names an IKE daemon or whoever else listens.
