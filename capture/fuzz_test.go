@@ -55,8 +55,32 @@ func FuzzPcapng(f *testing.F) {
 
 func FuzzRecording(f *testing.F) {
 	f.Add(recordAll(f, stamp(liveEvents(), 12*time.Second)))
-	large := liveEvents()[0].(*analyze.Snapshot)
-	large.Neighbors = make([]analyze.Neighbor, 4000)
-	f.Add(recordAll(f, stamp([]analyze.Event{large}, 0)))
+	f.Add(recordAll(f, stamp(liveEvents()[:2], 0)))
+	f.Add(partedRecording(f))
 	f.Fuzz(checkStream)
+}
+
+// partedRecording is a small recording of a Snapshot in two parts.
+func partedRecording(t testing.TB) []byte {
+	blob, err := analyze.EncodeEvent(liveEvents()[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := &pcapngFile{order: binary.LittleEndian, data: recordAll(t, nil)}
+	for _, part := range []string{`{"index":1,"of":2}`, `{"index":2,"of":2}`} {
+		entry := appendField(nil, fieldPart, part)
+		file.block(blockJournal, appendField(entry, fieldEvent, string(blob)))
+	}
+	return file.data
+}
+
+// TestPartedRecording holds that the seed above is what it says.
+func TestPartedRecording(t *testing.T) {
+	events, warnings := readAll(t, partedRecording(t))
+	if len(events) != 1 || len(warnings) != 0 {
+		t.Fatalf("%d events, warnings %q", len(events), warnings)
+	}
+	if n := len(events[0].(*analyze.Snapshot).Policies); n != 2 {
+		t.Errorf("%d policies, want one of each part", n)
+	}
 }
