@@ -1,17 +1,12 @@
 package report
 
 import (
-	"slices"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"ipsecdiag/rules"
 	"ipsecdiag/rules/remedy"
 )
-
-// clock is how times are shown to people, in UTC.
-const clock = "15:04:05.000"
 
 // finding writes one finding and, beneath it, those it explains.
 func (p *page) finding(f *rules.Finding, effects map[string][]rules.Finding) {
@@ -74,56 +69,6 @@ func (p *page) effects(indent int, under []rules.Finding, effects map[string][]r
 		p.para(indent+2, plain, f.Explanation)
 		p.effects(indent+2, effects[f.ID], effects)
 	}
-}
-
-// seen writes the evidence under its heading. An origin that all of it shares
-// is said once.
-func (p *page) seen(evidence []rules.Evidence) {
-	origin := evidence[0].Origin
-	for i := range evidence {
-		if evidence[i].Origin != origin {
-			p.heading("What was seen (times are UTC)")
-			p.evidence(4, evidence)
-			return
-		}
-	}
-	p.heading("What was seen by " + origin + " (times are UTC)")
-	evidence = slices.Clone(evidence)
-	for i := range evidence {
-		evidence[i].Origin = ""
-	}
-	p.evidence(4, evidence)
-}
-
-// evidence writes what was seen in the order of time. Where the origins would
-// take more than three tenths of the line, the text goes on a line of its own.
-func (p *page) evidence(indent int, evidence []rules.Evidence) {
-	column := 0
-	for i := range evidence {
-		column = max(column, displayWidth(Clean(where(&evidence[i]))))
-	}
-	for i := range evidence {
-		e := &evidence[i]
-		at := strings.Repeat(" ", indent) + e.Time.UTC().Format(clock) + "  "
-		origin := Clean(where(e))
-		if column > p.Width*3/10 {
-			p.hang(at, faint, faint, origin)
-			p.hang(strings.Repeat(" ", displayWidth(at)), plain, plain, e.Text)
-			continue
-		}
-		if column > 0 {
-			at += origin + strings.Repeat(" ", column-displayWidth(origin)+2)
-		}
-		p.hang(at, faint, plain, e.Text)
-	}
-}
-
-// where says who saw it and, where there is a file, in which frame.
-func where(e *rules.Evidence) string {
-	if e.Frame == 0 {
-		return e.Origin
-	}
-	return strings.TrimSpace(e.Origin + " #" + strconv.FormatUint(e.Frame, 10))
 }
 
 // remedy writes what to do; commands stay on one line each, however long, so

@@ -53,6 +53,7 @@ func deadlock() rules.Finding {
 		Evidence: []rules.Evidence{
 			{Time: after(-time.Second), Origin: "teapot/eth0", Frame: 12, Text: "solicitation for fd00::2 came in from fd00::1"},
 			{Time: after(100 * time.Millisecond), Origin: "teapot", Text: "XfrmOutNoStates rose by 1: a packet was dropped because a policy caught it and no SA was there to carry it"},
+			{Time: after(4999 * time.Millisecond), Origin: "teapot/eth0", Frame: 52, Text: "IKE_SA_INIT of fd00::2, sent 3 times"},
 			{Time: after(5 * time.Second), Origin: "glass/eth0", Frame: 107, Text: "IKE_SA_INIT of fd00::2, sent 3 times"},
 		},
 		Remedies: []remedy.Remedy{{

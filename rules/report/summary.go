@@ -66,14 +66,18 @@ func searches(p *analyze.Pair) int {
 	return 0
 }
 
+// messages counts the pair's IKE messages as the observer who saw most of them
+// did: both ends see the same ones.
 func messages(p *analyze.Pair) int {
-	n := 0
+	most := 0
 	for _, v := range p.Views {
+		n := 0
 		for _, sa := range v.IKE {
 			n += sa.FromInitiator.Sent + sa.FromResponder.Sent
 		}
+		most = max(most, n)
 	}
-	return n
+	return most
 }
 
 // Empty reports whether there was nothing in it that a rule could judge.

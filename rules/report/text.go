@@ -33,7 +33,8 @@ func Change(w io.Writer, f rules.Finding, o Options) error {
 		p.title(0, &f)
 		p.para(2, plain, standing(&f))
 		if n := len(f.Evidence); n > 0 {
-			p.evidence(4, f.Evidence[n-1:])
+			latest := f.Evidence[n-1]
+			p.rows(4, []row{{latest.Time, []string{where(&latest)}, latest.Text}})
 		}
 	}
 	p.gap()
