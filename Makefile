@@ -66,4 +66,4 @@ fuzz: # every fuzz target for a moment
 .PHONY: lab
 lab: # record every scenario anew, as root on Debian amd64
 	$(GO) run ./fixtures/lab record --all
-	$(GO) test ./fixtures -update
+	$(GO) test ./fixtures ./cmd/ipsecdiag -update

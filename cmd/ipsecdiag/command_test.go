@@ -147,20 +147,28 @@ func cutLast(s string) (before, last string, ok bool) {
 	return s[:i], s[i+1:], i >= 0
 }
 
-// TestDemo holds what a newcomer sees.
+// TestDemo holds what a newcomer sees, in the program and in README.md.
 func TestDemo(t *testing.T) {
 	r := ipsecdiag(t, nil, "demo")
 	if r.status != statusFine || r.stderr != "" {
 		t.Fatalf("got %+v", r)
 	}
-	const golden = "testdata/demo.txt"
+	const readme, begin, end = "../../README.md", "```text\n", "```\n"
+	content, err := os.ReadFile(readme)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, rest, _ := strings.Cut(string(content), begin)
+	shown, after, ok := strings.Cut(rest, end)
+	if !ok {
+		t.Fatal("README.md has no place for the demo")
+	}
 	if *update {
-		if err := os.WriteFile(golden, []byte(r.stdout), 0o644); err != nil {
+		content := before + begin + r.stdout + end + after
+		if err := os.WriteFile(readme, []byte(content), 0o644); err != nil {
 			t.Fatal(err)
 		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil || r.stdout != string(want) {
-		t.Errorf("demo no longer prints %s (%v); got\n%s", golden, err, r.stdout)
+	} else if shown != r.stdout {
+		t.Errorf("README.md does not show what demo prints (go test ./cmd/ipsecdiag -update); got\n%s", r.stdout)
 	}
 }
