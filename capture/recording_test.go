@@ -3,11 +3,8 @@ package capture
 import (
 	"bytes"
 	"context"
-	"fmt"
 	"iter"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"reflect"
 	"testing"
 	"time"
@@ -285,55 +282,6 @@ func TestRecordingCut(t *testing.T) {
 		}
 		if len(events) > len(whole)+1 || len(warnings) > 1 {
 			t.Fatalf("cut to %d bytes: %d events, warnings %q", n, len(events), warnings)
-		}
-	}
-}
-
-func TestRecorderRefusesSecondLinkType(t *testing.T) {
-	r, err := NewRecorder(&bytes.Buffer{}, testOptions)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f := frameAt(0, []byte{1})
-	f.Link = analyze.LinkSLL2
-	if err := r.Record(f); err == nil {
-		t.Error("a frame of a second link type was recorded")
-	}
-}
-
-func TestCreateRecording(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "r.pcapng")
-	for range 2 { // new, then overwritten
-		f, err := CreateRecording(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		info, err := f.Stat()
-		if err != nil || info.Mode().Perm() != 0o600 || info.Size() != 0 {
-			t.Errorf("mode %v size %d, %v", info.Mode(), info.Size(), err)
-		}
-		fmt.Fprint(f, "content")
-		if err := f.Close(); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.Chmod(path, 0o666); err != nil {
-			t.Fatal(err)
-		}
-	}
-	unsafe := map[string]func(string) error{
-		"link":      func(p string) error { return os.Symlink(path, p) },
-		"hard link": func(p string) error { return os.Link(path, p) },
-		"directory": func(p string) error { return os.Mkdir(p, 0o700) },
-	}
-	for name, make := range unsafe {
-		p := filepath.Join(dir, name)
-		if err := make(p); err != nil {
-			t.Fatal(err)
-		}
-		if f, err := CreateRecording(p); err == nil {
-			f.Close()
-			t.Errorf("%s was overwritten", name)
 		}
 	}
 }
