@@ -43,17 +43,13 @@ const (
 	protoShim6    = 140
 )
 
-// framing says where in the bytes that the kernel shows the network header is.
-type framing int
+// networkHeader, as a base of loads, is where the kernel says that the network
+// header is: SKF_NET_OFF (linux/filter.h).
+const networkHeader = 0xfff00000
 
-const (
-	// framedEthernet: the frame begins with an Ethernet header.
-	framedEthernet framing = iota
-	// framedNetwork: it begins with the network header, or a VLAN tag that the
-	// kernel did not strip, and the kernel tells the EtherType beside it. So
-	// does a SOCK_DGRAM packet socket on any device.
-	framedNetwork
-)
+// maxLinkHeader is what is copied besides where the link layer's header is of
+// unknown length.
+const maxLinkHeader = 64
 
 // newFilter returns the program that picks, out of all traffic, what
 // Packet.Interesting and Packet.Flow want: ESP and AH, UDP 500 and 4500, the
@@ -65,16 +61,35 @@ const (
 // those whose fragment header is followed by UDP. Fragments of ESP and AH past
 // the first say nothing and do not pass.
 //
+// It is for SOCK_RAW on any device. In Ethernet frames it reads the EtherType
+// and the tags itself: what the kernel says of frames whose tag stands in the
+// data differs between versions, directions and devices. For other devices it
+// asks the kernel for the EtherType and the place of the network header.
+//
 // With interfaces given, it passes frames of these only.
-func newFilter(f framing, interfaces []int) ([]bpf.Instruction, error) {
+func newFilter(interfaces []int) ([]bpf.Instruction, error) {
 	a := newAssembler()
 	a.interfaces(interfaces)
-	if f == framedEthernet {
-		a.add(bpf.LoadConstant{Dst: bpf.RegX, Val: 14}, bpf.LoadAbsolute{Off: 12, Size: 2})
-	} else {
-		a.add(bpf.LoadConstant{Dst: bpf.RegX, Val: 0}, bpf.LoadExtension{Num: bpf.ExtProto})
-	}
+	a.add(bpf.LoadExtension{Num: bpf.ExtLinkLayerType})
+	a.jumpIfAny("ethernet", hatypeEther, hatypeLoopback)
+
+	a.base = networkHeader
+	a.add(bpf.LoadConstant{Dst: bpf.RegX, Val: 0}, bpf.LoadExtension{Num: bpf.ExtProto})
+	a.packet("network ", maxLinkHeader)
+
+	a.base = 0
+	a.label("ethernet")
+	a.add(bpf.LoadConstant{Dst: bpf.RegX, Val: 14}, bpf.LoadAbsolute{Off: 12, Size: 2})
 	a.skipTags()
+	a.packet("ethernet ", 0)
+	return a.finish()
+}
+
+// packet expects the EtherType in A and the network header's offset in X, and
+// judges the packet. Its labels are in a scope of their own; more is copied of
+// flows than what X counts.
+func (a *assembler) packet(scope string, more uint32) {
+	a.scope = scope
 	a.jumpIf(bpf.JumpEqual, etherIPv4, "ipv4")
 	a.jumpIf(bpf.JumpEqual, etherIPv6, "ipv6")
 	a.jumpIf(bpf.JumpEqual, etherARP, "control")
@@ -84,8 +99,8 @@ func newFilter(f framing, interfaces []int) ([]bpf.Instruction, error) {
 	a.upper()
 	a.udp()
 	a.icmp()
-	a.verdicts()
-	return a.finish()
+	a.verdicts(more)
+	a.scope = ""
 }
 
 // interfaces ends the program for frames of interfaces that are not listed.
@@ -97,7 +112,7 @@ func (a *assembler) interfaces(indexes []int) {
 	for _, index := range indexes {
 		a.jumpIf(bpf.JumpEqual, uint32(index), "listed")
 	}
-	a.jump("drop")
+	a.add(bpf.RetConstant{Val: 0})
 	a.label("listed")
 }
 
@@ -200,7 +215,7 @@ func (a *assembler) upper() {
 }
 
 // udp picks the ports of IKE. On port 4500, four bytes that are not zero are an
-// SPI (RFC 3948 section 2.2); a keepalive has one byte.
+// SPI (RFC 3948 section 2.2); a keepalive has one byte, told by UDP's length.
 func (a *assembler) udp() {
 	a.label("udp")
 	for _, off := range []uint32{0, 2} { // source port, destination port
@@ -211,7 +226,7 @@ func (a *assembler) udp() {
 	a.jump("drop")
 
 	a.label("natt")
-	a.add(bpf.LoadExtension{Num: bpf.ExtLen}, bpf.ALUOpX{Op: bpf.ALUOpSub})
+	a.load(4, 2)
 	a.jumpIf(bpf.JumpLessThan, 8+4, "control")
 	a.load(8, 4)
 	a.jumpIf(bpf.JumpEqual, 0, "control")
@@ -236,11 +251,11 @@ func (a *assembler) icmp() {
 }
 
 // verdicts are the program's ends.
-func (a *assembler) verdicts() {
+func (a *assembler) verdicts(more uint32) {
 	a.label("drop")
 	a.add(bpf.RetConstant{Val: 0})
 	a.label("control")
 	a.add(bpf.RetConstant{Val: controlSnap})
 	a.label("flow")
-	a.add(bpf.TXA{}, bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: flowSnap}, bpf.RetA{})
+	a.add(bpf.TXA{}, bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: flowSnap + more}, bpf.RetA{})
 }

@@ -13,6 +13,9 @@ type assembler struct {
 	code   []bpf.Instruction
 	labels map[string]int // place of each label
 	jumps  map[int]string // instructions that are jumps to a label
+
+	base  uint32 // what X counts from, as the kernel's loads take it
+	scope string // sets labels of the same name apart
 }
 
 func newAssembler() *assembler {
@@ -22,12 +25,12 @@ func newAssembler() *assembler {
 // add appends instructions.
 func (a *assembler) add(ins ...bpf.Instruction) { a.code = append(a.code, ins...) }
 
-// label names the place of the next instruction.
-func (a *assembler) label(name string) { a.labels[name] = len(a.code) }
+// label names the place of the next instruction within the scope.
+func (a *assembler) label(name string) { a.labels[a.scope+name] = len(a.code) }
 
-// jump goes to a label, which must lie ahead.
+// jump goes to a label of the scope, which must lie ahead.
 func (a *assembler) jump(target string) {
-	a.jumps[len(a.code)] = target
+	a.jumps[len(a.code)] = a.scope + target
 	a.add(bpf.Jump{})
 }
 
@@ -61,7 +64,7 @@ func (a *assembler) finish() ([]bpf.Instruction, error) {
 
 // load reads size bytes at offset off of the current header.
 func (a *assembler) load(off uint32, size int) {
-	a.add(bpf.LoadIndirect{Off: off, Size: size})
+	a.add(bpf.LoadIndirect{Off: a.base + off, Size: size})
 }
 
 // keep puts the accumulator aside, recall brings it back.

@@ -140,6 +140,8 @@ func TestIntegrationLiveAnyNewInterface(t *testing.T) {
 	ip(t, a, "link add va type veth peer name vb netns "+b)
 	ip(t, a, "link set va up")
 	ip(t, b, "link set vb up")
+	awaitLink(t, a, "va")
+	awaitLink(t, b, "vb")
 	sendFrames(t, a, "va", ethernet(etherIPv6, nil, ipv6(17, udp(500, 500, []byte("late")))))
 	w.until(t, "a frame of the new interface", func(events []analyze.Event) bool {
 		for _, e := range events {
@@ -158,6 +160,7 @@ func TestIntegrationLiveSeveral(t *testing.T) {
 	for _, ns := range []string{a, b} {
 		ip(t, ns, "link set other up")
 	}
+	awaitLink(t, a, "other")
 	w := watch(t, b, "vb", "lo", "vb")
 	frame := func(payload string) []byte {
 		return ethernet(etherIPv6, nil, ipv6(17, udp(500, 500, []byte(payload))))
@@ -192,19 +195,33 @@ func TestIntegrationLiveTags(t *testing.T) {
 	}
 }
 
+// Among several interfaces too, frames are found behind all kinds of tags, out
+// and in.
+func TestIntegrationLiveAnyTags(t *testing.T) {
+	a, b := twoHosts(t)
+	atA, atB := watch(t, a, Any), watch(t, b, Any)
+	for name, tpids := range tagCases {
+		sendFrames(t, a, "va", ethernet(etherIPv6, tpids, ipv6(17, udp(500, 500, []byte(name)))))
+		atA.untilFrame(t, fmt.Sprintf("out udp 500>500 %q", name))
+		atB.untilFrame(t, fmt.Sprintf("in udp 500>500 %q", name))
+	}
+}
+
 // A device without a link layer shows bare IP.
 func TestIntegrationLiveRaw(t *testing.T) {
 	ns := newNamespace(t)
 	tun := openTun(t, ns, "tun0")
 	ip(t, ns, "addr add fd00:9::1/64 dev tun0 nodad")
 	ip(t, ns, "link set tun0 up")
-	w := watch(t, ns, "tun0")
+	w, all := watch(t, ns, "tun0"), watch(t, ns, Any)
 	sendUDP(t, ns, 500, "[fd00:9::2]:500", "bare")
 	if _, err := unix.Write(tun, ipv6(17, udp(4500, 4500, []byte{0xff}))); err != nil {
 		t.Fatal(err)
 	}
-	w.untilFrame(t, `out udp 500>500 "bare"`)
-	w.untilFrame(t, `in udp 4500>4500 "\xff"`)
+	for _, w := range []*watching{w, all} {
+		w.untilFrame(t, `out udp 500>500 "bare"`)
+		w.untilFrame(t, `in udp 4500>4500 "\xff"`)
+	}
 	for _, e := range w.seen() {
 		if f, ok := e.(*analyze.Frame); ok && f.Link != analyze.LinkRaw {
 			t.Errorf("link type %d, want %d", f.Link, analyze.LinkRaw)

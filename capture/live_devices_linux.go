@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"golang.org/x/sys/unix"
+
+	"ipsecdiag/analyze"
 )
 
 // devices asks the kernel about the interfaces of one namespace, through
@@ -77,7 +79,7 @@ func (d *devices) lookup(index int) (name string, ok bool) {
 func errNoInterface(name, netns string) error {
 	where := ""
 	if netns != "" {
-		where = " in namespace " + netns
+		where = " in namespace " + analyze.Printable(netns)
 	}
 	all, err := net.Interfaces()
 	if err != nil {
@@ -85,7 +87,7 @@ func errNoInterface(name, netns string) error {
 	}
 	var names []string
 	for _, i := range all {
-		names = append(names, i.Name)
+		names = append(names, analyze.Printable(i.Name))
 	}
 	slices.Sort(names)
 	return fmt.Errorf("no interface %q%s; there are: %s", name, where, strings.Join(names, ", "))

@@ -39,27 +39,22 @@ type framer struct {
 	buf  []byte
 }
 
-// framing is what the packet socket must show for that.
-func (r *framer) framing() framing {
-	if r.link == analyze.LinkEthernet {
-		return framedEthernet
-	}
-	return framedNetwork
-}
-
 // frame returns the frame's bytes, and its length before it was cut. The bytes
 // are the ring's or the framer's, good until the next call.
 func (r *framer) frame(f *ringFrame) (data []byte, length int) {
-	r.buf = r.buf[:0]
 	switch {
 	case r.link == analyze.LinkSLL2:
-		r.buf = appendSLL2(r.buf, f)
-	case r.link == analyze.LinkEthernet && f.tpid != 0 && len(f.data) >= 12:
-		r.buf = appendTagged(r.buf, f)
+		r.buf = appendSLL2(r.buf[:0], f)
+		data = r.buf
+	case r.link == analyze.LinkRaw:
+		_, data = f.payload()
+	case f.tpid != 0 && len(f.data) >= 12:
+		r.buf = appendTagged(r.buf[:0], f)
+		data = r.buf
 	default:
-		return f.data, f.length
+		data = f.data
 	}
-	return r.buf, f.length + len(r.buf) - len(f.data)
+	return data, f.length + len(data) - len(f.data)
 }
 
 // appendTagged puts the 802.1Q tag that the kernel took out behind the two
@@ -75,13 +70,14 @@ func appendTagged(b []byte, f *ringFrame) []byte {
 // (2), reserved (2), interface index (4), ARPHRD (2), packet type (1), address
 // length (1), address (8). The tag that the kernel took out is not shown.
 func appendSLL2(b []byte, f *ringFrame) []byte {
-	b = binary.BigEndian.AppendUint16(b, f.protocol)
+	etherType, payload := f.payload()
+	b = binary.BigEndian.AppendUint16(b, etherType)
 	b = append(b, 0, 0)
 	b = binary.BigEndian.AppendUint32(b, uint32(f.index))
 	b = binary.BigEndian.AppendUint16(b, f.hatype)
 	b = append(b, f.pkttype, f.halen)
 	b = append(b, f.addr[:]...)
-	return append(b, f.data...)
+	return append(b, payload...)
 }
 
 // direction tells what this host sent from what it received.

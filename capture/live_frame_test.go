@@ -40,20 +40,38 @@ func TestFramerEthernetTag(t *testing.T) {
 }
 
 func TestFramerSLL2(t *testing.T) {
+	packet := ipv6(50, make([]byte, 24))
+	header := []byte{0x86, 0xdd, 0, 0, 0, 1, 2, 3, 0, 1, 4, 6, 2, 0, 0, 0, 0, 9, 0, 0}
 	f := &ringFrame{
-		data: ipv6(50, make([]byte, 24)), length: 1000, index: 0x10203, protocol: etherIPv6,
+		data: ethernet(etherIPv6, nil, packet), length: 1000, index: 0x10203,
 		hatype: hatypeEther, pkttype: packetOutgoing, halen: 6, addr: [8]byte{2, 0, 0, 0, 0, 9},
+		net: 3, protocol: 0xffff, // what the kernel says of Ethernet is not relied on
 	}
 	r := framer{link: analyze.LinkSLL2}
 	data, length := r.frame(f)
-	want := append([]byte{
-		0x86, 0xdd, 0, 0, 0, 1, 2, 3, 0, 1, 4, 6, 2, 0, 0, 0, 0, 9, 0, 0,
-	}, f.data...)
-	if !bytes.Equal(data, want) || length != 1020 {
-		t.Errorf("% x (%d), want % x (1020)", data, length, want)
+	if want := append(header, packet...); !bytes.Equal(data, want) || length != 1006 {
+		t.Errorf("% x (%d), want % x (1006)", data, length, want)
 	}
 	if cookedDirection(analyze.LinkSLL2, data) != direction(f) {
 		t.Error("the header tells another direction than the frame")
+	}
+
+	f.data, f.net, f.protocol, f.hatype = append([]byte("gre"), packet...), 3, etherIPv6, 778
+	data, length = r.frame(f)
+	header[8], header[9] = 3, 10
+	if want := append(header, packet...); !bytes.Equal(data, want) || length != 1017 {
+		t.Errorf("other device: % x (%d), want % x (1017)", data, length, want)
+	}
+}
+
+// Inner tags stay in the packet, where the decoder finds them.
+func TestFramerSLL2Tag(t *testing.T) {
+	f := &ringFrame{data: ethernet(etherIPv6, []uint16{etherQinQ, etherVLAN}, ipv6(50, make([]byte, 24))), hatype: hatypeEther}
+	r := framer{link: analyze.LinkSLL2}
+	data, _ := r.frame(f)
+	var p analyze.Packet
+	if err := p.Decode(analyze.LinkSLL2, data); err != nil || p.Proto != 50 {
+		t.Errorf("protocol %d, %v; want 50", p.Proto, err)
 	}
 }
 

@@ -63,7 +63,27 @@ func twoHosts(t *testing.T) (a, b string) {
 		ip(t, host.netns, fmt.Sprintf("addr add fd00:9::%d/64 dev %s nodad", i+1, host.dev))
 		ip(t, host.netns, "link set "+host.dev+" up")
 	}
+	awaitLink(t, a, "va")
+	awaitLink(t, b, "vb")
 	return a, b
+}
+
+// awaitLink waits until a device that was set up sends what it is given: until
+// then the kernel silently drops it (linkwatch_do_dev).
+func awaitLink(t *testing.T, netns, dev string) {
+	t.Helper()
+	deadline := time.Now().Add(testPatience)
+	for running := false; !running; time.Sleep(time.Millisecond) {
+		inside(t, netns, func() error {
+			link, err := net.InterfaceByName(dev)
+			running = err == nil && link.Flags&net.FlagRunning != 0
+			return err
+		})
+		if time.Now().After(deadline) {
+			t.Fatalf("%s does not run", dev)
+		}
+	}
+	ip(t, netns, "link set "+dev+" up") // waits its turn behind the kernel's own work
 }
 
 // inside runs f in a namespace.

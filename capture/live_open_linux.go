@@ -49,7 +49,7 @@ func (l *live) openSockets() error {
 		return err
 	}
 	l.relate()
-	l.socket, err = openPacketSocket(l.framer.framing(), l.sources.indexes())
+	l.socket, err = openPacketSocket(l.sources.indexes())
 	return err
 }
 

@@ -25,13 +25,9 @@ type packetSocket struct {
 
 // openPacketSocket opens a socket in the thread's namespace that receives
 // frames of the listed interfaces, of all if the list is empty.
-func openPacketSocket(f framing, interfaces []int) (*packetSocket, error) {
-	kind := unix.SOCK_RAW
-	if f == framedNetwork {
-		kind = unix.SOCK_DGRAM
-	}
+func openPacketSocket(interfaces []int) (*packetSocket, error) {
 	// Protocol 0: nothing is received before bind, so the filter sees all.
-	fd, err := unix.Socket(unix.AF_PACKET, kind|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrPermission) {
 		return nil, fmt.Errorf("open packet socket: CAP_NET_RAW is missing: %w", err)
 	}
@@ -39,19 +35,19 @@ func openPacketSocket(f framing, interfaces []int) (*packetSocket, error) {
 		return nil, fmt.Errorf("open packet socket: %w", err)
 	}
 	s := &packetSocket{fd: fd}
-	if err := s.setUp(f, interfaces); err != nil {
+	if err := s.setUp(interfaces); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *packetSocket) setUp(f framing, interfaces []int) (err error) {
+func (s *packetSocket) setUp(interfaces []int) (err error) {
 	index := 0
 	if len(interfaces) == 1 {
 		index, interfaces = interfaces[0], nil
 	}
-	if err := s.attach(f, interfaces); err != nil {
+	if err := s.attach(interfaces); err != nil {
 		return fmt.Errorf("attach filter: %w", err)
 	}
 	if s.ring, err = mapRing(s.fd); err != nil {
@@ -65,8 +61,8 @@ func (s *packetSocket) setUp(f framing, interfaces []int) (err error) {
 }
 
 // attach gives the socket its filter.
-func (s *packetSocket) attach(f framing, interfaces []int) error {
-	filter, err := newFilter(f, interfaces)
+func (s *packetSocket) attach(interfaces []int) error {
+	filter, err := newFilter(interfaces)
 	if err != nil {
 		return err
 	}

@@ -100,7 +100,9 @@ func (s *liveSources) originOf(index int) *analyze.Origin {
 	origin := s.origin
 	origin.Interface = name
 	s.origins[index] = &origin
-	s.readGroups()
+	if _, known := s.groups[index]; !known {
+		s.readGroups()
+	}
 	return &origin
 }
 

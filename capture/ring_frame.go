@@ -37,7 +37,8 @@ var errRing = errors.New("capture ring is damaged")
 // ringFrame is one frame in the ring. Its bytes are the ring's.
 type ringFrame struct {
 	at     int64  // nanoseconds since 1970
-	data   []byte // what was copied
+	data   []byte // what was copied, from the link layer's header on
+	net    int    // offset of the network header in data
 	length int    // of the frame before it was cut to data
 
 	// From sockaddr_ll.
@@ -87,7 +88,8 @@ func blockFrames(block []byte, f func(*ringFrame) bool) error {
 //	sockaddr_ll: family (2) protocol (2, network order) ifindex (4)
 //	    hatype (2) pkttype (1) halen (1) addr (8)
 //
-// The bytes copied begin at mac; with SOCK_DGRAM the kernel sets mac = net.
+// The bytes copied begin at mac, the network header, as the kernel sees it, at
+// net.
 func (f *ringFrame) parse(b []byte) (next uint32, ok bool) {
 	if len(b) < frameHeaderLen+frameSockaddrLen {
 		return 0, false
@@ -105,11 +107,12 @@ func (f *ringFrame) parse(b []byte) (next uint32, ok bool) {
 		addr:     [8]byte(ll[12:20]),
 	}
 	f.setTag(u32(b[20:]), uint16(u32(b[32:])), u16(b[36:]))
-	mac, snap := uint64(u16(b[24:])), uint64(u32(b[12:]))
-	if mac+snap > uint64(len(b)) {
+	mac, net, snap := int(u16(b[24:])), int(u16(b[26:])), int(u32(b[12:]))
+	if snap > len(b)-mac || net < mac {
 		return 0, false
 	}
 	f.data = b[mac : mac+snap]
+	f.net = min(net-mac, snap)
 	return u32(b), true
 }
 
@@ -127,3 +130,17 @@ func (f *ringFrame) setTag(status uint32, tci, tpid uint16) {
 
 // outgoing reports whether this host sent the frame.
 func (f *ringFrame) outgoing() bool { return f.pkttype == packetOutgoing }
+
+// isEthernet reports whether data begins with an Ethernet header.
+func (f *ringFrame) isEthernet() bool {
+	return f.hatype == hatypeEther || f.hatype == hatypeLoopback
+}
+
+// payload returns what follows the link layer's header, with its EtherType. A
+// VLAN tag in an Ethernet frame is part of the payload.
+func (f *ringFrame) payload() (etherType uint16, b []byte) {
+	if f.isEthernet() && len(f.data) >= 14 {
+		return binary.BigEndian.Uint16(f.data[12:]), f.data[14:]
+	}
+	return f.protocol, f.data[f.net:]
+}

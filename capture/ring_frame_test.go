@@ -26,6 +26,7 @@ func testBlock(frames ...[]byte) []byte {
 		u32(b[16:], 1500)
 		u32(b[20:], 1|statusVLANValid|statusTPIDValid)
 		u16(b[24:], 96)
+		u16(b[26:], 96+2)
 		u32(b[32:], 0x2005)
 		u16(b[36:], etherQinQ)
 		binary.BigEndian.PutUint16(b[50:], etherIPv6)
@@ -53,7 +54,10 @@ func TestBlockFrames(t *testing.T) {
 		if !bytes.Equal(f.data, want[i]) {
 			t.Errorf("frame %d: %q, want %q", i, f.data, want[i])
 		}
-		f.data = nil
+		if f.net != min(2, len(f.data)) {
+			t.Errorf("frame %d: network header at %d", i, f.net)
+		}
+		f.data, f.net = nil, 0
 		if expect := (ringFrame{
 			at: 1700000000e9 + 5, length: 1500, index: 7, protocol: etherIPv6, hatype: hatypeEther,
 			pkttype: packetOutgoing, halen: 6, addr: [8]byte{2, 5: 9}, tpid: etherQinQ, tci: 0x2005,
@@ -86,9 +90,10 @@ func TestBlockFramesDamaged(t *testing.T) {
 		"first":   blockFirstAt,
 		"next":    blockHeaderLen,
 		"snaplen": blockHeaderLen + 12,
+		"mac":     blockHeaderLen + 24, // net is less then
 	} {
 		block := bytes.Clone(whole)
-		binary.NativeEndian.PutUint32(block[at:], 1<<31)
+		binary.NativeEndian.PutUint32(block[at:], 0x8000ffff)
 		if err := blockFrames(block, ignore); !errors.Is(err, errRing) {
 			t.Errorf("%s leads out of the block: %v, want %v", name, err, errRing)
 		}
