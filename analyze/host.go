@@ -28,14 +28,10 @@ type Host struct {
 	// an SA and no ACQUIRE tells which ones; nil where there is none.
 	Starved *Starvation
 
-	neighbors map[neighborKey]neighborState
+	neighbors map[netip.Addr][]neighborState // one for each interface, mostly one
 	counters  map[string]*series
 	needs     []*Need // open ones
-}
-
-type neighborKey struct {
-	addr    netip.Addr
-	ifindex int
+	changes   uint64  // of the policies and SAs
 }
 
 type neighborState struct {
@@ -43,12 +39,16 @@ type neighborState struct {
 	since Sighting
 }
 
-// maxNeighbors bounds the neighbour table that is kept; the kernel's own bound
-// (gc_thresh3) is 1024 by default.
-const maxNeighbors = 16384
+// Bounds on what a host may tell. The kernel's own bound on neighbours
+// (gc_thresh3) is 1024 by default, and it has about 100 counters of interest.
+const (
+	maxNeighbors     = 16384
+	maxNeighborLinks = 64 // on which one address is a neighbour
+	maxCounters      = 1024
+)
 
 func newHost(o Origin) *Host {
-	return &Host{Origin: o, neighbors: map[neighborKey]neighborState{}, counters: map[string]*series{}}
+	return &Host{Origin: o, neighbors: map[netip.Addr][]neighborState{}, counters: map[string]*series{}}
 }
 
 // Counter returns the present value of a kernel counter, 0 for an unknown one.
@@ -120,11 +120,12 @@ func (h *Host) OnLink(a netip.Addr) (ifindex int, ok bool) {
 	return 0, false
 }
 
-// Neighbor returns the neighbour entry of a and since when it is in its state.
+// Neighbor returns the neighbour entry of a and since when it is in its state:
+// on the interface that a's zone names, or on any.
 func (h *Host) Neighbor(a netip.Addr) (n Neighbor, since Sighting, ok bool) {
-	a = a.WithZone("")
-	for k, v := range h.neighbors {
-		if k.addr == a && (!ok || v.IfIndex < n.IfIndex) {
+	dev := h.InterfaceIndex(a.Zone())
+	for _, v := range h.neighbors[a.WithZone("")] {
+		if (dev == 0 || v.IfIndex == dev) && (!ok || v.IfIndex < n.IfIndex) {
 			n, since, ok = v.Neighbor, v.since, true
 		}
 	}
@@ -132,15 +133,29 @@ func (h *Host) Neighbor(a netip.Addr) (n Neighbor, since Sighting, ok bool) {
 }
 
 func (h *Host) putNeighbor(n Neighbor, at Sighting) {
-	k := neighborKey{n.Addr, n.IfIndex}
-	old, ok := h.neighbors[k]
-	if !ok && len(h.neighbors) >= maxNeighbors {
-		return
+	known := h.neighbors[n.Addr]
+	for i := range known {
+		if known[i].IfIndex == n.IfIndex {
+			if known[i].State == n.State {
+				at = known[i].since
+			}
+			known[i] = neighborState{n, at}
+			return
+		}
 	}
-	if ok && old.State == n.State {
-		at = old.since
+	if len(known) < maxNeighborLinks && (len(known) > 0 || len(h.neighbors) < maxNeighbors) {
+		h.neighbors[n.Addr] = append(known, neighborState{n, at})
 	}
-	h.neighbors[k] = neighborState{n, at}
+}
+
+// sinceOf returns since when the entry is in its state, at where it was not.
+func sinceOf(known []neighborState, n Neighbor, at Sighting) Sighting {
+	for _, o := range known {
+		if o.IfIndex == n.IfIndex && o.State == n.State {
+			return o.since
+		}
+	}
+	return at
 }
 
 // applySnapshot replaces everything by what the kernel has now.
@@ -154,25 +169,25 @@ func (h *Host) applySnapshot(s *Snapshot) {
 		Policies: slices.Clone(s.Policies), SAs: slices.Clone(s.SAs), Defaults: s.Defaults,
 	}
 	old := h.neighbors
-	h.neighbors = make(map[neighborKey]neighborState, len(s.Neighbors))
+	h.neighbors = make(map[netip.Addr][]neighborState, len(s.Neighbors))
 	for _, n := range s.Neighbors {
-		since := at
-		if o, ok := old[neighborKey{n.Addr, n.IfIndex}]; ok && o.State == n.State {
-			since = o.since
-		}
-		h.putNeighbor(n, since)
+		h.putNeighbor(n, sinceOf(old[n.Addr], n, at))
 	}
 	h.applyCounters(at, s.Counters)
 }
 
+// applyCounters notes new values, in the order of their names, so that it is
+// always the same ones that are beyond the bound.
 func (h *Host) applyCounters(at Sighting, values map[string]uint64) {
-	for name, v := range values {
+	for _, name := range slices.Sorted(maps.Keys(values)) {
 		c := h.counters[name]
-		if c == nil {
+		if c == nil && len(h.counters) < maxCounters {
 			c = new(series)
 			h.counters[name] = c
 		}
-		c.put(at, v)
+		if c != nil {
+			c.put(at, values[name])
+		}
 	}
 }
 
@@ -183,11 +198,27 @@ func (h *Host) applyPolicy(e *PolicyChange) {
 	}
 	switch e.Change {
 	case Added, Updated:
-		h.DB.PutPolicy(e.Policy)
+		if e.Change == Updated || !h.DB.HasPolicy(&e.Policy) { // a snapshot may have been quicker
+			h.DB.PutPolicy(e.Policy)
+		}
 	case Deleted:
 		h.DB.DeletePolicy(e.Policy.Identity())
 	case Flushed:
 		h.DB.FlushPolicies(e.Policy.Type)
+	}
+}
+
+// applyExpire removes what has expired hard: the kernel has deleted it and says
+// no more (xfrm_timer_handler, xfrm_policy_timer).
+func (h *Host) applyExpire(e *Expire) {
+	if !e.Hard {
+		return
+	}
+	if e.SA != nil {
+		h.DB.DeleteSA(*e.SA)
+	}
+	if e.Policy != nil {
+		h.DB.DeletePolicy(e.Policy.Identity())
 	}
 }
 
@@ -204,7 +235,11 @@ func (h *Host) applySA(e *SAChange) {
 
 func (h *Host) applyNeighbor(e *NeighborChange) {
 	if e.Change == Deleted {
-		delete(h.neighbors, neighborKey{e.Neighbor.Addr, e.Neighbor.IfIndex})
+		a := e.Neighbor.Addr
+		h.neighbors[a] = slices.DeleteFunc(h.neighbors[a], func(n neighborState) bool { return n.IfIndex == e.Neighbor.IfIndex })
+		if len(h.neighbors[a]) == 0 {
+			delete(h.neighbors, a)
+		}
 		return
 	}
 	h.putNeighbor(e.Neighbor, Seen(e))

@@ -7,7 +7,7 @@ import (
 	"ipsecdiag/analyze/ike"
 )
 
-// maxIKENotifies bounds the notifications kept of one IKE SA.
+// maxIKENotifies bounds the notifications kept of one IKE SA, the latest.
 const maxIKENotifies = 32
 
 // IKESA is one IKE SA, or the attempt at one, as an observer saw it: all
@@ -34,14 +34,18 @@ type Speaker struct {
 	FirstSent Sighting
 	LastSent  Sighting
 	Repeats   int
+	major     uint8
 	request   bool
 	hash      uint64
 }
 
 // expects reports whether the last message asks for an answer: a request of
 // IKEv2, the first message of IKEv1, or one that was sent again, which IKEv1
-// does only while it waits (RFC 2408 section 5.1).
-func (s *Speaker) expects() bool { return s.Messages > 0 && (s.request || s.Repeats > 0) }
+// does only while it waits (RFC 2408 section 5.1). A response of IKEv2 that is
+// sent again answers a request that was sent again.
+func (s *Speaker) expects() bool {
+	return s.Messages > 0 && (s.request || (s.major == 1 && s.Repeats > 0))
+}
 
 // SeenNotify is a notification that was in the clear.
 type SeenNotify struct {
@@ -52,27 +56,70 @@ type SeenNotify struct {
 	SPI  []byte
 }
 
-func (s *Speaker) said(at Sighting, dir Direction, m *ike.Message, raw []byte) {
+// heard folds a message of the IKE SA.
+func (sa *IKESA) heard(at Sighting, dir Direction, m *ike.Message, raw []byte, src, dst netip.Addr) {
+	sa.Last = at
+	if sa.ResponderSPI == 0 {
+		sa.ResponderSPI = m.ResponderSPI
+	}
+	sp := sa.Speaker(src)
+	if sp == nil {
+		sp = sa.moved(m, src, dst)
+	}
+	if sp.said(at, dir, m, raw) {
+		sa.notified(at, src, m)
+	}
+}
+
+// moved follows an end to its new address (RFC 4555 section 3.5, a new NAT
+// mapping) and returns it: the one whose partner is still where it was, else
+// the one that the header's flag names.
+func (sa *IKESA) moved(m *ike.Message, src, dst netip.Addr) *Speaker {
+	if dst == sa.Responder || (dst != sa.Initiator && m.FromInitiator()) {
+		sa.Initiator, sa.Responder = src, dst
+		return &sa.FromInitiator
+	}
+	sa.Initiator, sa.Responder = dst, src
+	return &sa.FromResponder
+}
+
+// said folds a message of that side and reports whether it is a new one, not
+// one sent again.
+func (s *Speaker) said(at Sighting, dir Direction, m *ike.Message, raw []byte) bool {
+	s.Direction = dir
+	if s.continues(m) {
+		s.LastSent = at
+		return false
+	}
 	h := fnv.New64a()
 	h.Write(raw)
 	sum := h.Sum64()
 	s.Sent++
-	s.Direction = dir
 	if s.Messages > 0 && s.hash == sum {
 		s.Repeats++
 		s.LastSent = at
-		return
+		return false
 	}
 	s.Messages++
 	s.hash, s.Repeats = sum, 0
-	s.Exchange, s.MessageID = m.Exchange, m.MessageID
+	s.Exchange, s.MessageID, s.major = m.Exchange, m.MessageID, m.Major
 	s.FirstSent, s.LastSent = at, at
 	s.request = (m.Major >= 2 && !m.IsResponse()) || (m.Major == 1 && m.ResponderSPI == 0)
+	return true
+}
+
+// continues reports whether a message is a further fragment of the last one
+// (RFC 7383; the vendor kind of IKEv1): a message in fragments counts once, by
+// its first.
+func (s *Speaker) continues(m *ike.Message) bool {
+	n, _, ok := m.Fragment()
+	return ok && n > 1 && s.Messages > 0 && s.Exchange == m.Exchange && s.MessageID == m.MessageID
 }
 
 // Waiting returns the side whose last message asks for an answer and has had
-// none: everything from the other side is older; nil where no side waits. RFC 7296 section 2.1: every request is
-// retransmitted until it is answered; the IKEv1 exchanges alternate too.
+// none: everything from the other side is older; nil where no side waits. RFC
+// 7296 section 2.1: every request is retransmitted until it is answered; the
+// IKEv1 exchanges alternate too.
 func (sa *IKESA) Waiting() (s *Speaker, from, to netip.Addr) {
 	i, r := &sa.FromInitiator, &sa.FromResponder
 	switch {
@@ -102,11 +149,8 @@ func (sa *IKESA) Speaker(a netip.Addr) *Speaker {
 
 func (sa *IKESA) notified(at Sighting, from netip.Addr, m *ike.Message) {
 	for _, n := range m.Notifies() {
-		if len(sa.Notifies) >= maxIKENotifies {
-			return
-		}
-		sa.Notifies = append(sa.Notifies, SeenNotify{
+		sa.Notifies = appendBounded(sa.Notifies, SeenNotify{
 			At: at, From: from, Type: n.Type, Name: n.Name(), SPI: n.SPI,
-		})
+		}, maxIKENotifies)
 	}
 }

@@ -21,10 +21,19 @@ type Need struct {
 	// wanted one any more. One of them at most is set.
 	Satisfied Sighting
 	Withdrawn Sighting
+
+	view *View
 }
 
 // maxNeeds bounds the open needs of one host.
 const maxNeeds = 4096
+
+// forget takes a need that is evicted out of its view: nobody would close it.
+func (n *Need) forget() {
+	if n.view.Need == n {
+		n.view.Need = nil
+	}
+}
 
 // SeenAcquire is one ACQUIRE.
 type SeenAcquire struct {
@@ -38,11 +47,13 @@ type SeenAcquire struct {
 func (n *Need) Open() bool { return n.Satisfied.IsZero() && n.Withdrawn.IsZero() }
 
 // flowOf returns the packet that a larval SA's or an ACQUIRE's selector stands
-// for; the kernel fills it from the packet itself (xfrm_init_tempstate).
-func flowOf(s spd.Selector) spd.Flow {
+// for; the kernel fills it from the packet itself (xfrm_init_tempstate). Mark
+// and if_id are those of the policy: the packet had what it asks for.
+func flowOf(s spd.Selector, mark spd.Mark, ifID uint32) spd.Flow {
 	return spd.Flow{
 		Src: s.Src.Addr(), Dst: s.Dst.Addr(), Proto: s.Proto,
 		SrcPort: s.SrcPort, DstPort: s.DstPort, IfIndex: s.IfIndex,
+		Mark: mark.Value, IfID: ifID,
 	}
 }
 
@@ -59,6 +70,9 @@ func (h *Host) settle(at Sighting) []*Need {
 	var closed []*Need
 	open := h.needs[:0]
 	for _, n := range h.needs {
+		if n.view.Pair.forgotten {
+			continue
+		}
 		h.judge(n, at)
 		if n.Open() {
 			open = append(open, n)
@@ -71,33 +85,47 @@ func (h *Host) settle(at Sighting) []*Need {
 	return closed
 }
 
+// judge closes a need whose packet an SA carries now. Where that packet is not
+// to be protected any more (a bypass was added), the pair's other traffic
+// decides: carried by an SA, or nothing left to be protected.
 func (h *Host) judge(n *Need, at Sighting) {
 	v := h.DB.Lookup(spd.Out, n.Flow)
+	if v.Decision != spd.Protect {
+		v = h.demand(n.Local, n.Peer)
+	}
 	switch {
-	case v.Decision == spd.Protect && v.MissingSA() == nil:
-		n.Satisfied = at
-	case v.Decision != spd.Protect && h.PolicyFor(n.Local, n.Peer) == nil:
+	case v.Decision != spd.Protect:
 		n.Withdrawn = at
-	case v.Decision == spd.Clear:
-		// The packet that asked passes now (a bypass was added), but other
-		// traffic of the pair is still to be protected: judge by that.
-		h.judgeAny(n, at)
+	case v.MissingSA() == nil:
+		n.Satisfied = at
 	}
 }
 
-// judgeAny judges a need by the pair's policy instead of by its first packet.
-func (h *Host) judgeAny(n *Need, at Sighting) {
-	p := h.PolicyFor(n.Local, n.Peer)
-	v := h.DB.Lookup(spd.Out, sampleFlow(p, n.Local, n.Peer))
-	if v.Decision == spd.Protect && v.MissingSA() == nil {
-		n.Satisfied = at
+// demand returns the verdict on what the policies want protected between two
+// hosts: that of the first such policy whose packets lack an SA, else of any,
+// else one that asks for none.
+func (h *Host) demand(local, peer netip.Addr) (found spd.Verdict) {
+	local, peer = local.WithZone(""), peer.WithZone("")
+	for i := range h.DB.Policies {
+		p := &h.DB.Policies[i]
+		if !demands(p, local, peer) {
+			continue
+		}
+		v := h.DB.Lookup(spd.Out, sampleFlow(p, local, peer))
+		if v.Decision != spd.Protect {
+			continue // a better policy takes its packets
+		}
+		if found = v; v.MissingSA() != nil {
+			break
+		}
 	}
+	return found
 }
 
 // sampleFlow returns a packet that p selects.
 func sampleFlow(p *spd.Policy, local, peer netip.Addr) spd.Flow {
 	s := p.Selector
-	f := spd.Flow{Src: s.Src.Addr(), Dst: s.Dst.Addr(), Proto: s.Proto, SrcPort: s.SrcPort, DstPort: s.DstPort, IfIndex: s.IfIndex}
+	f := flowOf(s, p.Mark, p.IfID)
 	if s.Src.Contains(local) && s.Dst.Contains(peer) {
 		f.Src, f.Dst = local, peer
 	}
@@ -115,6 +143,8 @@ type Starvation struct {
 	Lost     uint64
 	Policies []spd.Policy // outbound ones without a usable SA, bounded
 	Total    int          // how many there are in all
+
+	changes uint64 // Host.changes when Policies was made
 }
 
 // maxStarved bounds the policies named in a Starvation.
@@ -130,7 +160,10 @@ func (h *Host) starve(at Sighting, lost uint64) {
 	}
 	s := h.Starved
 	s.Last, s.Lost = at, s.Lost+lost
-	s.Policies, s.Total = s.Policies[:0], 0
+	if s.Policies != nil && s.changes == h.changes {
+		return
+	}
+	s.Policies, s.Total, s.changes = []spd.Policy{}, 0, h.changes
 	for i := range h.DB.Policies {
 		p := &h.DB.Policies[i]
 		if !h.starved(p) {

@@ -35,6 +35,8 @@ type Pair struct {
 	Key   PairKey
 	Order uint64 // pairs in the order in which they were first seen
 	Views []*View
+
+	forgotten bool // evicted
 }
 
 // View is what one observer, a network stack or a capture file, saw of a pair.
@@ -116,18 +118,18 @@ func (v *View) flow(k FlowKey) *FlowTotal {
 	return f
 }
 
-func (v *View) applyFlow(e *Flow) {
+// applyFlow adds an interval, and returns when its last packet was seen.
+func (v *View) applyFlow(e *Flow) (last Sighting) {
 	f := v.flow(e.Key)
 	at := Seen(e)
 	if f.Packets == 0 {
-		f.First, f.MinSeq = at, e.MinSeq
-		f.First.Time = e.Start
+		f.First, f.MinSeq = at.earlier(e.Start), e.MinSeq
 	}
-	f.Direction, f.Last = e.Direction, at
+	f.Direction, f.Last = e.Direction, at.earlier(e.End)
 	f.Packets += e.Packets
 	f.Bytes += e.Bytes
 	f.MinSeq, f.MaxSeq = min(f.MinSeq, e.MinSeq), max(f.MaxSeq, e.MaxSeq)
-	v.sawUnicast(e.Key.Src, at)
+	return f.Last
 }
 
 // Involved reports whether anything ties the pair to IPsec: IKE or ESP was
@@ -154,18 +156,22 @@ func (v *View) named(src, dst netip.Addr) bool {
 func (h *Host) PolicyFor(src, dst netip.Addr) *spd.Policy {
 	src, dst = src.WithZone(""), dst.WithZone("")
 	for i := range h.DB.Policies {
-		p := &h.DB.Policies[i]
-		if p.Direction != spd.Out || p.Socket || !p.Requires() {
-			continue
-		}
-		if t := p.Templates[0]; t.Mode == spd.Tunnel && t.Src == src && t.Dst == dst {
-			return p
-		}
-		if p.Selector.Src.Contains(src) && p.Selector.Dst.Contains(dst) {
+		if p := &h.DB.Policies[i]; demands(p, src, dst) {
 			return p
 		}
 	}
 	return nil
+}
+
+// demands reports whether an outbound policy requires an SA for traffic from
+// src to dst or for a tunnel between them.
+func demands(p *spd.Policy, src, dst netip.Addr) bool {
+	if p.Direction != spd.Out || p.Socket || !p.Requires() {
+		return false
+	}
+	t := &p.Templates[0]
+	return (t.Mode == spd.Tunnel && t.Src == src && t.Dst == dst) ||
+		(p.Selector.Src.Contains(src) && p.Selector.Dst.Contains(dst))
 }
 
 // appendBounded appends e and drops the oldest element past the bound.

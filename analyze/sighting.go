@@ -16,6 +16,15 @@ func Seen(e Event) Sighting {
 	return Sighting{Time: h.Time, Mono: h.Mono, Number: h.Number, Origin: h.Origin}
 }
 
+// earlier returns the sighting at a time before s that s tells of. A time that
+// is not known or not before is taken for s's own.
+func (s Sighting) earlier(t time.Time) Sighting {
+	if ago := s.Time.Sub(t); !t.IsZero() && ago > 0 && ago <= s.Mono {
+		s.Time, s.Mono = t, s.Mono-ago
+	}
+	return s
+}
+
 // IsZero reports whether it was never seen.
 func (s Sighting) IsZero() bool { return s.Time.IsZero() }
 

@@ -1,14 +1,17 @@
 package analyze
 
 import (
+	"container/list"
 	"net/netip"
 	"time"
 
 	"ipsecdiag/analyze/ike"
 )
 
-// Limits bound what a State keeps. What goes beyond is evicted, the oldest
-// first, and counted in State.Evicted.
+// Limits bound what a State keeps. Of pairs beyond the limit the longest
+// untouched is forgotten, so that a scan of the network does not push out those
+// that speak IPsec; what a host beyond the limit sees is not taken in. Both are
+// counted in State.Evicted.
 type Limits struct {
 	Pairs int // default 100,000
 	Hosts int // default 1,000
@@ -24,16 +27,16 @@ type State struct {
 	Now     Sighting // of the last event
 	Start   Sighting // of the first event
 	Hosts   []*Host  // in the order in which they were first seen
-	Evicted uint64   // pairs and IKE SAs that were forgotten
+	Evicted uint64   // pairs, IKE SAs and needs that were forgotten, events of hosts beyond the limit
 	Losses  []SeenLoss
 	Frames  uint64 // frames handed to the state
 	Packets uint64 // ESP and AH packets counted
 
 	limits  Limits
 	hosts   map[Origin]*Host
-	pairs   map[PairKey]*Pair
-	order   []PairKey // oldest first
-	made    uint64    // pairs ever made
+	pairs   map[PairKey]*list.Element // of recent; the values are *Pair
+	recent  *list.List                // the longest untouched first
+	made    uint64                    // pairs ever made
 	active  []*View
 	spis    map[ikeKey]*ikeEntry
 	spiLog  []ikeKey
@@ -73,7 +76,8 @@ func NewState(l Limits) *State {
 		l.Hosts = 1000
 	}
 	return &State{
-		limits: l, hosts: map[Origin]*Host{}, pairs: map[PairKey]*Pair{}, spis: map[ikeKey]*ikeEntry{},
+		limits: l, hosts: map[Origin]*Host{}, spis: map[ikeKey]*ikeEntry{},
+		pairs: map[PairKey]*list.Element{}, recent: list.New(),
 	}
 }
 
@@ -85,45 +89,60 @@ func (s *State) Apply(e Event) {
 		s.Start = s.Now
 	}
 	switch e := e.(type) {
-	case *Frame:
-		s.Frames++
-		s.applyFrame(e)
-	case *Flow:
-		s.Packets += e.Packets
-		s.applyFlow(e)
 	case *Lost:
 		s.Losses = appendBounded(s.Losses, SeenLoss{At: s.Now, What: e.What, Count: e.Count}, maxLosses)
 	case *Tick:
 		s.retire()
 	default:
-		s.applyKernel(e)
+		s.applySeen(e)
 	}
 }
 
-// Host returns the network stack of an origin, making it if need be.
-func (s *State) Host(o Origin) *Host {
+// applySeen folds what a host has seen.
+func (s *State) applySeen(e Event) {
+	h := s.host(e.Head().Origin)
+	if h == nil {
+		s.Evicted++
+		return
+	}
+	switch e := e.(type) {
+	case *Frame:
+		s.Frames++
+		s.applyFrame(h, e)
+	case *Flow:
+		s.Packets += e.Packets
+		s.applyFlow(h, e)
+	default:
+		s.applyKernel(h, e)
+	}
+}
+
+// host returns the network stack of an origin, making it if need be, nil where
+// there are too many (hostile: names without end).
+func (s *State) host(o Origin) *Host {
 	o = o.Kernel()
 	h := s.hosts[o]
-	if h == nil {
+	if h == nil && len(s.Hosts) < s.limits.Hosts {
 		h = newHost(o)
-		if len(s.Hosts) >= s.limits.Hosts { // hostile: names without end
-			return h
-		}
 		s.hosts[o] = h
 		s.Hosts = append(s.Hosts, h)
 	}
 	return h
 }
 
-// Pair returns the pair of two addresses, nil if it was never seen.
-func (s *State) Pair(a, b netip.Addr) *Pair { return s.pairs[MakePairKey(a, b)] }
+// Pair returns the pair of two addresses, nil if it was never seen or is
+// forgotten.
+func (s *State) Pair(a, b netip.Addr) *Pair {
+	if e := s.pairs[MakePairKey(a, b)]; e != nil {
+		return e.Value.(*Pair)
+	}
+	return nil
+}
 
-// Pairs calls f with every pair, the oldest first.
+// Pairs calls f with every pair, the longest untouched first.
 func (s *State) Pairs(f func(*Pair)) {
-	for _, k := range s.order {
-		if p := s.pairs[k]; p != nil {
-			f(p)
-		}
+	for e := s.recent.Front(); e != nil; e = e.Next() {
+		f(e.Value.(*Pair))
 	}
 }
 
@@ -141,34 +160,41 @@ func (s *State) view(h *Host, a, b netip.Addr) *View {
 		}
 	}
 	v := &View{Pair: p, Host: h}
-	v.orient()
 	p.Views = append(p.Views, v)
 	s.touch(v)
 	return v
 }
 
+// pair returns the pair of that key as the latest touched, making it if need
+// be.
 func (s *State) pair(k PairKey) *Pair {
-	if p := s.pairs[k]; p != nil {
-		return p
+	if e := s.pairs[k]; e != nil {
+		s.recent.MoveToBack(e)
+		return e.Value.(*Pair)
 	}
-	for len(s.pairs) >= s.limits.Pairs && len(s.order) > 0 {
-		if _, ok := s.pairs[s.order[0]]; ok {
-			delete(s.pairs, s.order[0])
-			s.Evicted++
-		}
-		s.order = s.order[1:]
+	if len(s.pairs) >= s.limits.Pairs {
+		s.forget(s.recent.Front())
 	}
 	s.made++
 	p := &Pair{Key: k, Order: s.made}
-	s.pairs[k] = p
-	s.order = append(s.order, k)
+	s.pairs[k] = s.recent.PushBack(p)
 	return p
+}
+
+// forget drops a pair. Its views leave judgement with the next tick, its IKE
+// SAs and needs when they are come across.
+func (s *State) forget(e *list.Element) {
+	p := s.recent.Remove(e).(*Pair)
+	p.forgotten = true
+	delete(s.pairs, p.Key)
+	s.Evicted++
 }
 
 func (s *State) touch(v *View) {
 	v.touched = s.Now.Mono
 	if !v.active {
 		v.active = true
+		v.orient() // the host's addresses may have become known, or changed
 		s.active = append(s.active, v)
 	}
 }
@@ -177,7 +203,7 @@ func (s *State) touch(v *View) {
 func (s *State) retire() {
 	kept := s.active[:0]
 	for _, v := range s.active {
-		if s.Now.Mono-v.touched <= activeTime {
+		if s.Now.Mono-v.touched <= activeTime && !v.Pair.forgotten {
 			kept = append(kept, v)
 		} else {
 			v.active = false
@@ -191,6 +217,7 @@ func (s *State) retire() {
 func (v *View) orient() {
 	a, b := v.Pair.Key.A, v.Pair.Key.B
 	ownsA, ownsB := v.Host.Owns(a), v.Host.Owns(b)
+	v.Local, v.Peer = netip.Addr{}, netip.Addr{}
 	switch {
 	case ownsA && !ownsB:
 		v.Local, v.Peer = a, b
@@ -199,9 +226,11 @@ func (v *View) orient() {
 	}
 }
 
-func (s *State) applyFlow(e *Flow) {
+func (s *State) applyFlow(h *Host, e *Flow) {
 	if !e.Key.Src.IsValid() || !e.Key.Dst.IsValid() {
 		return
 	}
-	s.view(s.Host(e.Origin), e.Key.Src, e.Key.Dst).applyFlow(e)
+	src := zoned(e.Key.Src, e.Origin)
+	v := s.view(h, src, zoned(e.Key.Dst, e.Origin))
+	v.sawUnicast(src, v.applyFlow(e))
 }

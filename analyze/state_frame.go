@@ -9,29 +9,29 @@ import (
 
 // applyFrame decodes a frame and folds what it is about. Frames that cannot be
 // decoded change nothing.
-func (s *State) applyFrame(f *Frame) {
+func (s *State) applyFrame(h *Host, f *Frame) {
 	p := &s.scratch
 	if err := p.Decode(f.Link, f.Data); err != nil {
 		return
 	}
 	switch {
 	case p.IsARP():
-		s.applyARP(f, p)
+		s.applyARP(h, f, p)
 	case p.Proto == spd.ProtoUDP && p.Fragment && (p.FragMore || p.FragOffset > 0):
-		s.applyFragment(f, p)
+		s.applyFragment(h, f, p)
 	case p.Proto == spd.ProtoUDP:
-		s.applyUDP(f, p, p.Payload)
+		s.applyUDP(h, f, p, p.Payload)
 	case p.Proto == spd.ProtoICMPv6:
-		s.applyICMPv6(f, p)
+		s.applyICMPv6(h, f, p)
 	}
 }
 
 // applyFragment joins the fragments of a datagram. What the snap length has cut
 // never becomes whole: the first one is read as far as it goes.
-func (s *State) applyFragment(f *Frame, p *Packet) {
+func (s *State) applyFragment(h *Host, f *Frame, p *Packet) {
 	if p.Cut {
 		if p.FragOffset == 0 {
-			s.applyUDP(f, p, p.Payload)
+			s.applyUDP(h, f, p, p.Payload)
 		}
 		return
 	}
@@ -41,7 +41,7 @@ func (s *State) applyFragment(f *Frame, p *Packet) {
 		return
 	}
 	p.SrcPort, p.DstPort = be16(whole), be16(whole[2:])
-	s.applyUDP(f, p, whole[8:])
+	s.applyUDP(h, f, p, whole[8:])
 }
 
 // zoned gives a link-local address the zone that tells its link: the
@@ -53,65 +53,49 @@ func zoned(a netip.Addr, o Origin) netip.Addr {
 	return a
 }
 
-// seenUnicast notes a unicast packet between the two addresses of a pair.
-func (s *State) seenUnicast(f *Frame, src, dst netip.Addr) *View {
-	v := s.view(s.Host(f.Origin), src, dst)
-	v.sawUnicast(src, s.Now)
-	return v
-}
-
-func (s *State) applyUDP(f *Frame, p *Packet, payload []byte) {
+// applyUDP folds an IKE message.
+func (s *State) applyUDP(h *Host, f *Frame, p *Packet, payload []byte) {
 	kind, rest := ike.Demux(p.SrcPort, p.DstPort, payload)
 	if kind != ike.UDPIKE {
 		return
 	}
 	m, _ := ike.Parse(rest)
-	if m == nil {
+	if m == nil || m.InitiatorSPI == 0 { // RFC 7296 section 3.1: it must not be zero
 		return
 	}
 	src, dst := zoned(p.Src, f.Origin), zoned(p.Dst, f.Origin)
-	v := s.seenUnicast(f, src, dst)
-	v, sa := s.ikeSA(v, m, src, dst)
-	sa.Last = s.Now
-	if sa.ResponderSPI == 0 {
-		sa.ResponderSPI = m.ResponderSPI
+	e := s.ikeSA(h, m, src, dst)
+	s.view(h, e.view.Pair.Key.A, e.view.Pair.Key.B)
+	if MakePairKey(src, dst) == e.view.Pair.Key {
+		e.view.sawUnicast(src, s.Now)
 	}
-	sp := sa.Speaker(src)
-	if sp == nil { // MOBIKE or NAT moved one end
-		sp = sa.movedSpeaker(m)
-	}
-	sp.said(s.Now, f.Direction, m, rest)
-	sa.notified(s.Now, src, m)
-	s.touch(v)
-}
-
-// movedSpeaker tells the side by the flag of the header where the address is
-// new.
-func (sa *IKESA) movedSpeaker(m *ike.Message) *Speaker {
-	if m.FromInitiator() {
-		return &sa.FromInitiator
-	}
-	return &sa.FromResponder
+	e.sa.heard(s.Now, f.Direction, m, rest, src, dst)
 }
 
 // ikeSA finds the IKE SA of a message by its initiator SPI, whatever its
 // addresses are now, or begins one.
-func (s *State) ikeSA(v *View, m *ike.Message, src, dst netip.Addr) (*View, *IKESA) {
-	k := ikeKey{v.Host.Origin, m.InitiatorSPI}
-	if e := s.spis[k]; e != nil {
-		return e.view, e.sa
+func (s *State) ikeSA(h *Host, m *ike.Message, src, dst netip.Addr) *ikeEntry {
+	k := ikeKey{h.Origin, m.InitiatorSPI}
+	e := s.spis[k]
+	if e != nil && !e.view.Pair.forgotten {
+		return e
 	}
-	sa := &IKESA{InitiatorSPI: m.InitiatorSPI, ResponderSPI: m.ResponderSPI, Major: m.Major, Initiator: src, Responder: dst, First: s.Now}
+	sa := &IKESA{InitiatorSPI: m.InitiatorSPI, Major: m.Major, Initiator: src, Responder: dst, First: s.Now}
 	if m.ResponderSPI != 0 && !m.FromInitiator() {
 		sa.Initiator, sa.Responder = dst, src
 	}
+	v := s.view(h, src, dst)
 	v.IKE = appendBounded(v.IKE, sa, maxIKESAs)
+	if e != nil { // of a pair that was forgotten
+		*e = ikeEntry{v, sa}
+		return e
+	}
 	for len(s.spiLog) >= maxSPIs {
 		delete(s.spis, s.spiLog[0])
 		s.spiLog = s.spiLog[1:]
 		s.Evicted++
 	}
-	s.spis[k] = &ikeEntry{v, sa}
-	s.spiLog = append(s.spiLog, k)
-	return v, sa
+	e = &ikeEntry{v, sa}
+	s.spis[k], s.spiLog = e, append(s.spiLog, k)
+	return e
 }

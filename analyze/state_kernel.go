@@ -16,8 +16,7 @@ const XfrmOutNoStates = "XfrmOutNoStates"
 const XfrmInTmplMismatch = "XfrmInTmplMismatch"
 
 // applyKernel folds what a kernel told.
-func (s *State) applyKernel(e Event) {
-	h := s.Host(e.Head().Origin)
+func (s *State) applyKernel(h *Host, e Event) {
 	switch e := e.(type) {
 	case *Snapshot:
 		h.applySnapshot(e)
@@ -33,12 +32,10 @@ func (s *State) applyKernel(e Event) {
 			s.larvalSA(h, &e.SA)
 		}
 	case *Expire:
-		if e.Hard && e.SA != nil {
-			h.DB.DeleteSA(*e.SA)
-		}
+		h.applyExpire(e)
 	case *NeighborChange:
 		h.applyNeighbor(e)
-		s.touchNeighbor(h, e.Neighbor.Addr)
+		s.touchNeighbor(h, e.Neighbor)
 	case *Counters:
 		before := h.Counter(XfrmOutNoStates)
 		h.applyCounters(s.Now, e.Values)
@@ -50,6 +47,7 @@ func (s *State) applyKernel(e Event) {
 	}
 	switch e.(type) {
 	case *Snapshot, *PolicyChange, *SAChange, *Expire:
+		h.changes++
 		s.settle(h)
 	}
 }
@@ -73,29 +71,36 @@ func (s *State) reorient(h *Host) {
 }
 
 // touchNeighbor brings the pairs with that neighbour under judgement.
-func (s *State) touchNeighbor(h *Host, a netip.Addr) {
+func (s *State) touchNeighbor(h *Host, n Neighbor) {
+	peer := h.zoned(n.Addr, n.IfIndex)
 	for _, x := range h.Addresses {
-		if p := s.Pair(x.Prefix.Addr(), a); p != nil {
+		if p := s.Pair(h.zoned(x.Prefix.Addr(), x.IfIndex), peer); p != nil {
 			s.view(h, p.Key.A, p.Key.B)
 		}
 	}
 }
 
+// applyAcquire folds an ACQUIRE. One for templates that are all optional stands
+// for no need: the packet has gone out in the clear (xfrm_tmpl_resolve_one).
 func (s *State) applyAcquire(h *Host, e *Acquire) {
-	local, peer := e.Src, h.discovered(e.Dst, e.Selector)
-	local, peer = h.zoned(local, e.Selector), h.zoned(peer, e.Selector)
-	if !local.IsValid() || !peer.IsValid() {
+	if !e.Src.IsValid() || !e.Dst.IsValid() || (len(e.Policy.Templates) > 0 && !e.Policy.Requires()) {
 		return
 	}
-	n := s.need(h, local, peer, flowOf(e.Selector))
-	n.acquired(e)
+	dev := e.Selector.IfIndex
+	peer := h.discovered(e.Dst, e.Selector)
+	f := flowOf(e.Selector, e.Policy.Mark, e.Policy.IfID)
+	s.need(h, h.zoned(e.Src, dev), h.zoned(peer, dev), f).acquired(e)
 }
 
 // need returns the open need of a pair, beginning one where there is none.
 func (s *State) need(h *Host, local, peer netip.Addr, f spd.Flow) *Need {
 	v := s.view(h, local, peer)
 	if v.Need == nil || !v.Need.Open() {
-		v.Need = &Need{Local: local, Peer: peer, Since: s.Now, Flow: f}
+		if len(h.needs) >= maxNeeds {
+			h.needs[0].forget()
+			s.Evicted++
+		}
+		v.Need = &Need{Local: local, Peer: peer, Since: s.Now, Flow: f, view: v}
 		h.needs = appendBounded(h.needs, v.Need, maxNeeds)
 		h.Starved = nil // from here on it is known for whom
 	}
@@ -115,19 +120,20 @@ func (s *State) larvalSA(h *Host, sa *spd.SA) {
 	if !sa.Larval() || !sa.Src.IsValid() || !sa.Selector.Src.IsValid() || !sa.Selector.Dst.IsValid() {
 		return
 	}
-	f := flowOf(sa.Selector)
+	f := flowOf(sa.Selector, sa.Mark, sa.IfID)
 	if v := h.DB.Lookup(spd.Out, f); v.Decision != spd.Protect || v.MissingSA() == nil {
 		return
 	}
 	peer := h.discovered(sa.Dst, sa.Selector)
-	s.need(h, h.zoned(sa.Src, sa.Selector), h.zoned(peer, sa.Selector), f).Larval = true
+	dev := sa.Selector.IfIndex
+	s.need(h, h.zoned(sa.Src, dev), h.zoned(peer, dev), f).Larval = true
 }
 
 // zoned gives a link-local address the zone under which the wire knows it: the
-// name of the interface that the packet was for.
-func (h *Host) zoned(a netip.Addr, sel spd.Selector) netip.Addr {
+// name of its interface.
+func (h *Host) zoned(a netip.Addr, ifindex int) netip.Addr {
 	if a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" {
-		return a.WithZone(h.InterfaceName(sel.IfIndex))
+		return a.WithZone(h.InterfaceName(ifindex))
 	}
 	return a
 }
@@ -140,12 +146,14 @@ func (h *Host) discovered(dst netip.Addr, sel spd.Selector) netip.Addr {
 	if !IsSolicitedNode(dst) || sel.Proto != spd.ProtoICMPv6 {
 		return dst
 	}
-	best, found := dst, 0
-	for k := range h.neighbors {
-		if SolicitedNode(k.addr) == dst && (found == 0 || k.addr.Less(best)) {
-			best = k.addr
-			found++
+	var best netip.Addr
+	for a := range h.neighbors {
+		if SolicitedNode(a) == dst && (!best.IsValid() || a.Less(best)) {
+			best = a
 		}
+	}
+	if !best.IsValid() {
+		return dst
 	}
 	return best
 }

@@ -17,7 +17,7 @@ const ndLength = 24
 // applyICMPv6 folds neighbour discovery. RFC 4861 sections 7.1.1 and 7.1.2: a
 // hop limit other than 255 has come through a router and is not valid, nor is
 // another code than 0.
-func (s *State) applyICMPv6(f *Frame, p *Packet) {
+func (s *State) applyICMPv6(h *Host, f *Frame, p *Packet) {
 	typ, ok := p.ICMPv6Type()
 	if !ok || p.HopLimit != 255 || p.Fragment || len(p.Payload) < ndLength || p.Payload[1] != 0 {
 		return
@@ -28,18 +28,18 @@ func (s *State) applyICMPv6(f *Frame, p *Packet) {
 	}
 	switch typ {
 	case spd.NeighborSolicitation:
-		s.applyNS(f, p, target)
+		s.applyNS(h, f, p, target)
 	case spd.NeighborAdvertisement:
-		s.applyNA(f, p, target)
+		s.applyNA(h, f, p, target)
 	}
 }
 
-func (s *State) applyNS(f *Frame, p *Packet, t netip.Addr) {
+func (s *State) applyNS(h *Host, f *Frame, p *Packet, t netip.Addr) {
 	if p.Src.IsUnspecified() || p.Src == t { // unspecified: duplicate address detection
 		return
 	}
 	asker, t := zoned(p.Src, f.Origin), zoned(t, f.Origin)
-	v := s.view(s.Host(f.Origin), asker, t)
+	v := s.view(h, asker, t)
 	unicast := !p.Dst.IsMulticast()
 	if unicast {
 		v.sawUnicast(asker, s.Now)
@@ -52,12 +52,12 @@ func (s *State) applyNS(f *Frame, p *Packet, t netip.Addr) {
 // applyNA folds an advertisement. One sent to a multicast address is
 // unsolicited (RFC 4861 section 7.2.6): it updates neighbour entries and ends
 // nobody's search.
-func (s *State) applyNA(f *Frame, p *Packet, t netip.Addr) {
+func (s *State) applyNA(h *Host, f *Frame, p *Packet, t netip.Addr) {
 	if p.Dst.IsMulticast() || p.Dst == t {
 		return
 	}
 	asker, t := zoned(p.Dst, f.Origin), zoned(t, f.Origin)
-	v := s.view(s.Host(f.Origin), asker, t)
+	v := s.view(h, asker, t)
 	v.sawUnicast(t, s.Now)
 	v.resolution(asker, t).answered(s.Now, f.Direction)
 }
@@ -73,7 +73,7 @@ var broadcast = HardwareAddr{255, 255, 255, 255, 255, 255}
 // applyARP folds ARP for IPv4 (RFC 826): hardware and protocol type (2 each),
 // lengths of their addresses (1 each), operation (2), then sender's hardware
 // and protocol address, and the target's.
-func (s *State) applyARP(f *Frame, p *Packet) {
+func (s *State) applyARP(h *Host, f *Frame, p *Packet) {
 	b := p.Payload
 	if len(b) < 8 || be16(b[2:]) != etherTypeIPv4 || b[5] != 4 {
 		return
@@ -87,7 +87,7 @@ func (s *State) applyARP(f *Frame, p *Packet) {
 	if from.IsUnspecified() || to.IsUnspecified() || from == to || (op != arpRequest && op != arpReply) {
 		return // a probe or an announcement (RFC 5227), or none of these
 	}
-	v := s.view(s.Host(f.Origin), from, to)
+	v := s.view(h, from, to)
 	if op == arpReply {
 		r := v.resolution(to, from)
 		r.ARP = true

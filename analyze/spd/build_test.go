@@ -7,8 +7,6 @@ var (
 	glass   = netip.MustParseAddr("fd00::1")
 	teapot  = netip.MustParseAddr("fd00::2")
 	glassLL = netip.MustParseAddr("fe80::1%eth0")
-	glass4  = netip.MustParseAddr("192.0.2.1")
-	teapot4 = netip.MustParseAddr("192.0.2.2")
 	gate1   = netip.MustParseAddr("198.51.100.1")
 	gate2   = netip.MustParseAddr("198.51.100.2")
 )

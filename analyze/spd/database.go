@@ -45,7 +45,7 @@ func (db *Database) PutPolicy(p Policy) {
 // younger than the news of p's making: the same identity and index.
 func (db *Database) HasPolicy(p *Policy) bool {
 	return slices.ContainsFunc(db.Policies, func(o Policy) bool {
-		return o.Index == p.Index && !o.Socket && o.Identity() == p.Identity()
+		return p.Index != 0 && o.Index == p.Index && !o.Socket && o.Identity() == p.Identity()
 	})
 }
 

@@ -201,10 +201,7 @@ func TestChangesOfTheSPDAreIdempotent(t *testing.T) {
 	a := pol(Out, between("fd00::1/128", "fd00::2/128"), 10)
 	b := pol(Out, between("fd00::/64", "fd00::/64"), 10, withESP)
 	s := pol(Out, between("fd00::1/128", "fd00::2/128"), 10, socket)
-	var db Database
-	for _, p := range []Policy{a, b, s, s} {
-		db.Policies = append(db.Policies, p)
-	}
+	db := Database{Policies: []Policy{a, b, s, s}}
 	before := clone(db)
 	a2 := a
 	a2.Priority = 20
