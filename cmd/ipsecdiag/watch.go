@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"runtime"
-	"strings"
 	"syscall"
 	"time"
 
@@ -105,9 +104,4 @@ func (o *watchOptions) limit(ctx context.Context) (context.Context, context.Canc
 		context.AfterFunc(ctx, func() { t.Stop() })
 	}
 	return ctx, end
-}
-
-// subject names what is watched.
-func (o *watchOptions) subject() string {
-	return strings.Join(o.interfaces, ", ")
 }
