@@ -2,8 +2,12 @@ package kernel
 
 import "time"
 
-// dumpShare bounds the part of the time that goes into dumping one table.
-const dumpShare = 20
+// dumpShare bounds the part of the time that goes into dumping one table, as
+// long as that does not delay the next dump beyond dumpAtLatest.
+const (
+	dumpShare    = 20
+	dumpAtLatest = 5 * time.Second
+)
 
 // cost spaces the dumps of a table by what they take.
 type cost struct {
@@ -16,4 +20,7 @@ func (c *cost) ready() bool { return !time.Now().Before(c.next) }
 
 func (c *cost) begin() { c.began = time.Now() }
 
-func (c *cost) end() { c.next = time.Now().Add(dumpShare * time.Since(c.began)) }
+func (c *cost) end() {
+	now := time.Now()
+	c.next = now.Add(min(dumpShare*now.Sub(c.began), dumpAtLatest))
+}

@@ -13,6 +13,9 @@ const (
 // decodeSADCount returns the number of SAs (XFRMA_SAD_CNT), larval ones
 // included.
 func decodeSADCount(b []byte) (n uint32, err error) {
+	if err := need(b, infoHeader, "SAD info"); err != nil {
+		return 0, err
+	}
 	err = attrsAfter(b, infoHeader, func(kind uint16, v []byte) (err error) {
 		if kind == xfrmaSADCnt {
 			n, err = u32(v)
@@ -25,6 +28,9 @@ func decodeSADCount(b []byte) (n uint32, err error) {
 // decodeSocketPolicies returns the number of socket policies: the second half
 // of struct xfrmu_spdinfo (incnt, outcnt, fwdcnt, inscnt, outscnt, fwdscnt).
 func decodeSocketPolicies(b []byte) (n uint32, err error) {
+	if err := need(b, infoHeader, "SPD info"); err != nil {
+		return 0, err
+	}
 	err = attrsAfter(b, infoHeader, func(kind uint16, v []byte) error {
 		if kind != xfrmaSPDInfo {
 			return nil

@@ -24,7 +24,7 @@ import (
 )
 
 // patience bounds every wait of the tests; reaching it is a failure.
-const patience = 20 * time.Second
+const patience = 30 * time.Second
 
 var namespaces atomic.Int32
 
@@ -74,11 +74,18 @@ func (ns *testNS) ip(args string) string {
 // batch runs many ip commands at once.
 func (ns *testNS) batch(lines string) {
 	ns.t.Helper()
+	if err := ns.tryBatch(lines); err != nil {
+		ns.t.Fatal(err)
+	}
+}
+
+func (ns *testNS) tryBatch(lines string) error {
 	cmd := exec.Command("ip", "-n", ns.name, "-batch", "-")
 	cmd.Stdin = strings.NewReader(lines)
 	if out, err := cmd.CombinedOutput(); err != nil {
-		ns.t.Fatalf("ip -batch: %v\n%s", err, out)
+		return fmt.Errorf("ip -batch: %w: %s", err, out)
 	}
+	return nil
 }
 
 func (ns *testNS) run(args ...string) string {

@@ -166,14 +166,14 @@ func (w *watcher) lost(what string) error {
 const (
 	renewDebounce = 250 * time.Millisecond // changes come in bursts
 	renewEvery    = 2 * time.Second
-	renewShare    = 20 // of the time, at most one part goes into snapshots
+	renewAtLatest = 5 * time.Second
 )
 
 // renewSoon asks for a fresh snapshot after a delay, and no sooner than a
-// decent interval after the last one.
+// decent interval after the last one, which grows with what that took.
 func (w *watcher) renewSoon(delay time.Duration) {
 	due := time.Now().Add(delay)
-	earliest := w.renewed.Add(max(renewEvery, renewShare*w.renewCost))
+	earliest := w.renewed.Add(min(max(renewEvery, dumpShare*w.renewCost), renewAtLatest))
 	if due.Before(earliest) {
 		due = earliest
 	}
