@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 
@@ -52,6 +53,9 @@ func (o *opened) open(stdin io.Reader, count func(int)) error {
 		return err
 	}
 	o.reader, err = newRecordReader(newInput(plain))
+	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
+		return fmt.Errorf("needs more than %d MiB of memory; decompress it first: %w", maxZstdWindow>>20, err)
+	}
 	return err
 }
 

@@ -2,7 +2,6 @@ package capture
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -158,7 +157,7 @@ func (r *Recorder) recordEvent(e analyze.Event) error {
 	if s, ok := e.(*analyze.Snapshot); ok && len(blob) > maxEventJSON {
 		return r.recordParts(s)
 	}
-	return r.writeEvent(e, blob, nil)
+	return r.writeEvent(e, blob, recordedPart{Index: 1, Of: 1})
 }
 
 // recordParts writes a Snapshot in parts.
@@ -168,11 +167,7 @@ func (r *Recorder) recordParts(s *analyze.Snapshot) error {
 		return err
 	}
 	for i, blob := range parts {
-		part, err := json.Marshal(recordedPart{Index: i + 1, Of: len(parts)})
-		if err != nil {
-			return err
-		}
-		if err := r.writeEvent(s, blob, part); err != nil {
+		if err := r.writeEvent(s, blob, recordedPart{Index: i + 1, Of: len(parts)}); err != nil {
 			return err
 		}
 	}

@@ -128,15 +128,18 @@ func (r *Recorder) writeFrame(id uint32, f *analyze.Frame) error {
 	return r.endBlock()
 }
 
-// writeEvent writes an event, or with part one part of it, as a journal block.
-func (r *Recorder) writeEvent(e analyze.Event, blob, part []byte) error {
-	message := analyze.Describe(e)
-	if part != nil {
-		message += " (part " + string(part) + ")"
-	}
-	r.beginJournal(message, e.Head().Time.UnixNano())
-	if part != nil {
-		r.scratch = appendField(r.scratch, fieldPart, string(part))
+// writeEvent writes an event, or one part of it, as a journal block.
+func (r *Recorder) writeEvent(e analyze.Event, blob []byte, part recordedPart) error {
+	message, at := analyze.Describe(e), e.Head().Time.UnixNano()
+	if part.Of == 1 {
+		r.beginJournal(message, at)
+	} else {
+		value, err := json.Marshal(part)
+		if err != nil {
+			return err
+		}
+		r.beginJournal(fmt.Sprintf("%s (part %d of %d)", message, part.Index, part.Of), at)
+		r.scratch = appendField(r.scratch, fieldPart, string(value))
 	}
 	r.scratch = appendField(r.scratch, fieldEvent, string(blob))
 	return r.endJournal()
