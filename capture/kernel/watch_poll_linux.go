@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"fmt"
 	"maps"
 	"slices"
 
@@ -137,18 +136,4 @@ func (w *watcher) pollSysctls() error {
 		w.renewSoon(0)
 	}
 	return nil
-}
-
-// warnNoDaemon is told where auto mode stays out of the group.
-const warnNoDaemon = "no IKE daemon listens for ACQUIREs: larval SAs are watched by dumps until one does, " +
-	"since a listener would make the kernel create them"
-
-// warnAlways is told in always mode.
-func warnAlways(netns string) string {
-	where := "this host"
-	if netns != "" {
-		where = "network namespace " + netns
-	}
-	return fmt.Sprintf("--acquire always: the kernel of %s now makes larval SAs and sends ACQUIREs "+
-		"because this program listens", where)
 }

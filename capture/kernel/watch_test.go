@@ -7,9 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
-	"runtime"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -145,112 +142,6 @@ func (ns *testNS) bypassSocket() (stop func()) {
 	return stop
 }
 
-// TestIntegrationAutoLeavesNoTrace is the promise that watching changes nothing:
-// without a daemon no larval SA comes to be.
-func TestIntegrationAutoLeavesNoTrace(t *testing.T) {
-	ns := newNS(t).withLink()
-	ns.ip("xfrm policy add " + espPolicy + espTemplate)
-	w := ns.watch(Options{})
-	if s := <-w.warned; s != warnNoDaemon {
-		t.Errorf("warned %q", s)
-	}
-	ns.udp("fd00::2")
-	await(w, "lost packet", func(e *analyze.Counters) bool { return e.Values["XfrmOutNoStates"] > 0 })
-	if n := ns.larval(); n != 0 {
-		t.Errorf("%d larval SAs", n)
-	}
-	if n := ns.acquireGroup(); n != 0 {
-		t.Errorf("%d sockets in the ACQUIRE group", n)
-	}
-}
-
-// TestIntegrationAutoFollowsDaemon joins with a daemon and leaves with it.
-func TestIntegrationAutoFollowsDaemon(t *testing.T) {
-	ns := newNS(t).withLink()
-	ns.ip("xfrm policy add " + espPolicy + espTemplate)
-	w := ns.watch(Options{})
-
-	stopMonitor := ns.monitor() // is no daemon
-	await(w, "monitor", func(e *analyze.Daemon) bool { return len(e.Listeners) == 1 && e.Listeners[0].Monitor })
-	if n := ns.acquireGroup(); n != 1 {
-		t.Errorf("%d sockets in the ACQUIRE group beside ip xfrm monitor, want 1", n)
-	}
-	stopMonitor()
-
-	stop := ns.daemon()
-	await(w, "daemon", func(e *analyze.Daemon) bool { return len(e.Listeners) == 1 && !e.Listeners[0].Monitor })
-	eventually(t, "joined the group", func() bool { return ns.acquireGroup() == 2 })
-	ns.udp("fd00::2")
-	a := await(w, "ACQUIRE", func(*analyze.Acquire) bool { return true })
-	if a.Src.String() != "fd00::1" || a.Dst.String() != "fd00::2" || a.Proto != spd.ProtoESP || a.Sequence == 0 ||
-		a.Selector.Proto != spd.ProtoUDP || a.Selector.DstPort != 9 || a.Policy.Selector.Dst.String() != "fd00::2/128" ||
-		len(a.Policy.Templates) != 1 || a.Policy.Direction != spd.Out {
-		t.Errorf("ACQUIRE %+v", a)
-	}
-	await(w, "larval SA", func(e *analyze.SAChange) bool { return e.Change == analyze.Added && e.SA.Larval() })
-
-	stop()
-	await(w, "end of the daemon", func(e *analyze.Daemon) bool { return len(e.Listeners) == 0 })
-	eventually(t, "left the group", func() bool { return ns.acquireGroup() == 0 })
-	ns.ip("xfrm state flush")
-	ns.udp("fd00::2")
-	await(w, "lost packet", func(e *analyze.Counters) bool { return e.Values["XfrmOutNoStates"] > 0 })
-	if n := ns.larval(); n != 0 {
-		t.Errorf("%d larval SAs after the daemon is gone", n)
-	}
-}
-
-// TestIntegrationAutoLeavesAtOnce: the end of a daemon's process is seen before the
-// next poll.
-func TestIntegrationAutoLeavesAtOnce(t *testing.T) {
-	ns := newNS(t).withLink()
-	stop := ns.daemonProcess()
-	w := ns.watch(Options{Poll: time.Hour})
-	if n := ns.acquireGroup(); n != 2 {
-		t.Fatalf("%d sockets in the ACQUIRE group, want the daemon's and ours", n)
-	}
-	stop()
-	await(w, "end of the daemon", func(e *analyze.Daemon) bool { return len(e.Listeners) == 0 })
-	eventually(t, "left the group", func() bool { return ns.acquireGroup() == 0 })
-}
-
-// TestIntegrationLarvalSAsWithoutJoining sees them by dumps.
-func TestIntegrationLarvalSAsWithoutJoining(t *testing.T) {
-	ns := newNS(t).withLink()
-	ns.sysctl("net/core/xfrm_acq_expires", "3600")
-	ns.ip("xfrm policy add " + espPolicy + espTemplate)
-	ns.daemon()
-	w := ns.watch(Options{Acquire: AcquireNever})
-	if n := ns.acquireGroup(); n != 1 {
-		t.Errorf("%d sockets in the ACQUIRE group, want the daemon's only", n)
-	}
-	ns.udp("fd00::2")
-	larval := func(c analyze.Change) func(e *analyze.SAChange) bool {
-		return func(e *analyze.SAChange) bool { return e.Change == c && e.SA.Larval() && e.SA.ReqID == 1 }
-	}
-	await(w, "larval SA", larval(analyze.Added))
-	ns.ip("xfrm state allocspi src fd00::2 dst fd00::1 proto esp mode transport reqid 4 min 0x100 max 0x100")
-	await(w, "reserved SPI", func(e *analyze.SAChange) bool { return e.Change == analyze.Added && e.SA.Reserved() })
-	ns.ip("xfrm state delete src fd00::2 dst fd00::1 proto esp spi 0x100")
-	await(w, "deleted SPI", func(e *analyze.SAChange) bool { return e.Change == analyze.Deleted && e.SA.Reserved() })
-}
-
-func TestIntegrationLarvalSAExpires(t *testing.T) {
-	ns := newNS(t).withLink()
-	ns.sysctl("net/core/xfrm_acq_expires", "1")
-	ns.ip("xfrm policy add " + espPolicy + espTemplate)
-	w := ns.watch(Options{Acquire: AcquireAlways})
-	if s := <-w.warned; !strings.Contains(s, "makes larval SAs") || !strings.Contains(s, ns.name) {
-		t.Errorf("warned %q", s)
-	}
-	ns.udp("fd00::2")
-	await(w, "ACQUIRE", func(*analyze.Acquire) bool { return true })
-	e := await(w, "expiry", func(e *analyze.Expire) bool { return e.Hard })
-	if e.SA == nil || e.Policy != nil || !e.SA.Larval() || e.SA.ReqID != 1 {
-		t.Errorf("expiry %+v", e)
-	}
-}
-
 // TestIntegrationOverrun lets the sockets overflow while the consumer is busy.
 func TestIntegrationOverrun(t *testing.T) {
 	ns := newNS(t)
@@ -311,105 +202,6 @@ func TestIntegrationManySAs(t *testing.T) {
 	await(w, "policy", func(e *analyze.PolicyChange) bool { return true })
 }
 
-// TestIntegrationWatchEnds holds that every way of ending Watch is prompt and leaves
-// neither goroutines nor file descriptors behind.
-func TestIntegrationWatchEnds(t *testing.T) {
-	ns := newNS(t).withLink()
-	ns.daemon() // so that all sockets are open
-	ends := map[string]func(){
-		"break": func() {
-			for range Watch(context.Background(), Options{Netns: ns.name}) {
-				break
-			}
-		},
-		"cancel while waiting": func() {
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
-			for _, err := range Watch(ctx, Options{Netns: ns.name, Poll: time.Hour}) {
-				if err != nil {
-					t.Error(err)
-				}
-				time.AfterFunc(50*time.Millisecond, cancel)
-			}
-		},
-		"cancelled before": func() {
-			ctx, cancel := context.WithCancel(context.Background())
-			cancel()
-			for e, err := range Watch(ctx, Options{Netns: ns.name}) {
-				t.Errorf("event %v, error %v", e, err)
-			}
-		},
-		"deadline": func() {
-			ctx, cancel := context.WithTimeout(context.Background(), 100*time.Millisecond)
-			defer cancel()
-			for _, err := range Watch(ctx, Options{Netns: ns.name, Poll: time.Millisecond}) {
-				if err != nil {
-					t.Error(err)
-				}
-			}
-		},
-	}
-	for name, end := range ends {
-		t.Run(name, func(t *testing.T) {
-			goroutines, fds := runtime.NumGoroutine(), openFiles(t)
-			start := time.Now()
-			end()
-			if d := time.Since(start); d > patience {
-				t.Errorf("took %s", d)
-			}
-			eventually(t, "all goroutines ended", func() bool { return runtime.NumGoroutine() <= goroutines })
-			if n := openFiles(t); n > fds {
-				t.Errorf("%d files open, %d before", n, fds)
-			}
-		})
-	}
-}
-
-func openFiles(t *testing.T) int {
-	t.Helper()
-	entries, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return len(entries)
-}
-
-func TestIntegrationNamespaceVanishes(t *testing.T) {
-	ns := newNS(t)
-	w := ns.watch(Options{})
-	ns.run("ip", "netns", "del", ns.name)
-	limit := time.After(patience)
-	for {
-		select {
-		case _, ok := <-w.events:
-			if ok {
-				continue
-			}
-			err := <-w.done
-			w.done <- nil // for the cleanup
-			if !errors.Is(err, errGone) {
-				t.Errorf("ended with %v", err)
-			}
-			return
-		case <-limit:
-			t.Fatal("watch goes on in a namespace that was deleted")
-		}
-	}
-}
-
-func TestWatchUnknownNamespace(t *testing.T) {
-	n := 0
-	for e, err := range Watch(context.Background(), Options{Netns: "no-such-namespace"}) {
-		n++
-		if e != nil || !errors.Is(err, unix.ENOENT) {
-			t.Errorf("event %v, error %v", e, err)
-		}
-	}
-	if n != 1 {
-		t.Errorf("%d yields, want one error", n)
-	}
-}
-
 // TestIntegrationWatchWithoutPrivilege goes on with what may be read.
 func TestIntegrationWatchWithoutPrivilege(t *testing.T) {
 	ns := newNS(t).withLink()
@@ -443,26 +235,4 @@ func TestIntegrationWatchWithoutPrivilege(t *testing.T) {
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("ended with %v", err)
 	}
-}
-
-// TestIntegrationWatchOfTheThreadsNamespace: without a name it is the calling
-// thread's namespace.
-func TestIntegrationWatchOfTheThreadsNamespace(t *testing.T) {
-	ns := newNS(t).withLink()
-	ns.do(func() error {
-		for e, err := range Watch(context.Background(), Options{}) {
-			if err != nil {
-				return err
-			}
-			s, ok := e.(*analyze.Snapshot)
-			if !ok || s.Origin.Netns != "" {
-				return fmt.Errorf("first event %+v", e)
-			}
-			if !slices.ContainsFunc(s.Links, func(l analyze.Link) bool { return l.Name == "ve0" }) {
-				t.Errorf("links %+v are not the namespace's", s.Links)
-			}
-			break
-		}
-		return nil
-	})
 }
