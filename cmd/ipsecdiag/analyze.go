@@ -25,8 +25,8 @@ func newAnalyze(io streams) *cobra.Command {
 		Args:    needsFile,
 		RunE:    func(cmd *cobra.Command, args []string) error { return runAnalyze(cmd, o, args, io) },
 	}
-	cmd.Flags().Var(&o.format, "format", "how the findings are written")
-	cmd.Flags().StringVarP(&o.output, "output", "o", "", "write to this file instead of standard output")
+	cmd.Flags().Var(&o.format, "format", "how to write findings")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "write to this `FILE` instead of standard output")
 	completeFormat(cmd)
 	return cmd
 }

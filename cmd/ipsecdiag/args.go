@@ -77,7 +77,7 @@ func completeRules(_ *cobra.Command, args []string, _ string) ([]string, cobra.S
 
 // netnsFlag gives a command the flag --netns.
 func netnsFlag(cmd *cobra.Command, value *string) {
-	cmd.Flags().StringVar(value, "netns", "", "look into this network namespace (a name as ip netns has it, or a path)")
+	cmd.Flags().StringVar(value, "netns", "", "look into this namespace (`NAME` of ip netns, or path)")
 	if err := cmd.RegisterFlagCompletionFunc("netns", completeNetns); err != nil {
 		panic(err)
 	}

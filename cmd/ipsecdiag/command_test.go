@@ -107,6 +107,20 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+func TestHelpFitsTheTerminal(t *testing.T) {
+	for _, command := range []string{"", "watch", "analyze", "snapshot", "events", "explain", "demo", "version"} {
+		r := ipsecdiag(t, nil, strings.Fields(command+" --help")...)
+		if r.status != statusFine || r.stderr != "" || !strings.Contains(r.stdout, "Usage:") {
+			t.Errorf("got %+v", r)
+		}
+		for line := range strings.Lines(r.stdout) {
+			if n := len([]rune(strings.TrimRight(line, "\n"))); n > 80 {
+				t.Errorf("%s --help: %d columns: %s", command, n, line)
+			}
+		}
+	}
+}
+
 func TestNearRules(t *testing.T) {
 	for name, want := range map[string]string{
 		"nd_deadlock": "nd-deadlock", "deadlock": "nd-deadlock", "ND-DEADLOCK": "nd-deadlock",

@@ -30,7 +30,7 @@ func newSnapshot(io streams) *cobra.Command {
 		Args:  noArguments,
 		RunE:  func(cmd *cobra.Command, _ []string) error { return runSnapshot(cmd.Context(), o, io) },
 	}
-	cmd.Flags().StringVarP(&o.output, "output", "o", "", "write to this file instead of standard output")
+	cmd.Flags().StringVarP(&o.output, "output", "o", "", "write to this `FILE` instead of standard output")
 	netnsFlag(cmd, &o.netns)
 	return cmd
 }

@@ -22,10 +22,14 @@ type watchOptions struct {
 	netns      string
 }
 
-const watchLong = `Watches interfaces and the kernel of this host, and says what is wrong as soon as
-it is clear. "any" is every interface. Ends by --for, Ctrl-C, or when the
-interface vanishes. Linux; CAP_NET_RAW for the wire, CAP_NET_ADMIN for policies
-and SAs (root has both).`
+const watchLong = `Watches interfaces ("any": all) and the kernel of this host, and says what is
+wrong as soon as it is clear. Ends by --for, Ctrl-C, or when the interface
+vanishes. Needs Linux, CAP_NET_RAW for the wire and CAP_NET_ADMIN for policies
+and SAs; root has both.`
+
+const acquireUsage = `when to listen for ACQUIREs: auto, always or never;
+auto: while an IKE daemon does, since listening
+makes the kernel create larval SAs`
 
 func newWatch(io streams) *cobra.Command {
 	o := watchOptions{format: formatText}
@@ -42,10 +46,10 @@ func newWatch(io streams) *cobra.Command {
 		},
 	}
 	f := cmd.Flags()
-	f.DurationVar(&o.duration, "for", 0, "end after this time (30s, 5m)")
-	f.StringVarP(&o.record, "write", "w", "", "record to this file (pcapng, without keys; - is not possible)")
-	f.Var(&o.format, "format", "how the findings are written; json is one a line")
-	f.Var(&o.acquire, "acquire", "when to listen for ACQUIREs: auto, always or never;\nauto: while an IKE daemon does, since listening makes the kernel create larval SAs")
+	f.DurationVar(&o.duration, "for", 0, "end after this `TIME` (30s, 5m)")
+	f.StringVarP(&o.record, "write", "w", "", "record to this `FILE` (pcapng, without keys)")
+	f.Var(&o.format, "format", "json: one finding a line")
+	f.Var(&o.acquire, "acquire", acquireUsage)
 	netnsFlag(cmd, &o.netns)
 	completeFormat(cmd)
 	completeFlag(cmd, "acquire", []string{"auto", "always", "never"})
