@@ -170,6 +170,7 @@ func TestDecodeWalksIPv6ExtensionHeaders(t *testing.T) {
 		{"AH ends the chain", spd.ProtoAH, ah(icmp, 1, 1, message), spd.ProtoAH, 28, nil},
 		{"options before AH", spd.ProtoDstOpts, ext(spd.ProtoAH, ah(icmp, 1, 1, message)), spd.ProtoAH, 28, nil},
 		{"ESP ends the chain", 0, ext(spd.ProtoESP, esp(1, 1)), spd.ProtoESP, 72, nil},
+		{"a later fragment's bytes are no header", protoFragment, fragment(spd.ProtoDstOpts, 1448, true, 1, ext(icmp, message)), spd.ProtoDstOpts, 12, nil},
 		{"no next header", protoNone, nil, protoNone, 0, nil},
 		{"no next header with something behind", 0, ext(protoNone, message), protoNone, 4, nil},
 		{"a header longer than the packet", 0, []byte{icmp, 9, 0, 0, 0, 0, 0, 0}, 0, 0, ErrShort},
@@ -258,6 +259,7 @@ func TestDecodeTrimsPaddingAndNotesCuts(t *testing.T) {
 	}{
 		{"Ethernet padding behind IPv4", padded[14:], 1, false},
 		{"Ethernet padding behind IPv6", padded6[14:], 1, false},
+		{"Ethernet padding behind ESP", cat(ipFor(glass, teapot, spd.ProtoESP, esp(9, 9)), make([]byte, 18)), 72, false},
 		{"IPv4 total length 0 of segmentation offload", offload, 72, false},
 		{"IPv6 payload length 0", offload6, 72, false},
 		{"UDP length beyond the packet", longUDP, 28, true},

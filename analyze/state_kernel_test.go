@@ -397,6 +397,8 @@ func TestWhatEndsANeed(t *testing.T) {
 		{"neighbour discovery is let pass, and the rest has its SA",
 			[]Event{put(bypass(ndOnly, 1, 17)), add(usable(glass, teapot, 0x1000, 7))}, "satisfied"},
 		{"everything is let pass at a better priority", []Event{put(bypass(toTeapotAll(), 1, 17))}, "withdrawn"},
+		{"everything is let pass, but for what a still better policy wants",
+			[]Event{put(bypass(toTeapotAll(), 1, 17)), put(protect(tcpToTeapot(), 0, 7, 25))}, "open"},
 		{"everything is let pass at a worse priority", []Event{put(bypass(all, 200, 17))}, "open"},
 		{"everything is blocked", []Event{put(spd.Policy{Direction: spd.Out, Selector: all, Action: spd.Block, Index: 17})}, "withdrawn"},
 	}
@@ -434,6 +436,12 @@ func TestWhatEndsANeed(t *testing.T) {
 
 // toTeapotAll is another selector than toTeapot that takes the same packets.
 func toTeapotAll() spd.Selector { return selector("fd00::/64", "fd00::2/128") }
+
+func tcpToTeapot() spd.Selector {
+	s := toTeapot
+	s.Proto = spd.ProtoTCP
+	return s
+}
 
 func TestANeedOfATunnelIsSatisfiedByTheGatewaysSA(t *testing.T) {
 	p := spd.Policy{
