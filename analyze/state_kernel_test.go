@@ -398,7 +398,7 @@ func TestWhatEndsANeed(t *testing.T) {
 			[]Event{put(bypass(ndOnly, 1, 17)), add(usable(glass, teapot, 0x1000, 7))}, "satisfied"},
 		{"everything is let pass at a better priority", []Event{put(bypass(toTeapotAll(), 1, 17))}, "withdrawn"},
 		{"everything is let pass, but for what a still better policy wants",
-			[]Event{put(bypass(toTeapotAll(), 1, 17)), put(protect(tcpToTeapot(), 0, 7, 25))}, "open"},
+			[]Event{put(protect(tcpToTeapot(), 0, 7, 25)), put(bypass(toTeapotAll(), 1, 17))}, "open"},
 		{"everything is let pass at a worse priority", []Event{put(bypass(all, 200, 17))}, "open"},
 		{"everything is blocked", []Event{put(spd.Policy{Direction: spd.Out, Selector: all, Action: spd.Block, Index: 17})}, "withdrawn"},
 	}
