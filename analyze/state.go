@@ -27,7 +27,7 @@ type State struct {
 	Now     Sighting // of the last event
 	Start   Sighting // of the first event
 	Hosts   []*Host  // in the order in which they were first seen
-	Evicted uint64   // pairs, IKE SAs and needs that were forgotten, events of hosts beyond the limit
+	Evicted uint64   // pairs, IKE SAs and needs that were forgotten; losses and events of hosts beyond the limits
 	Losses  []SeenLoss
 	Frames  uint64 // frames handed to the state
 	Packets uint64 // ESP and AH packets counted
@@ -90,12 +90,28 @@ func (s *State) Apply(e Event) {
 	}
 	switch e := e.(type) {
 	case *Lost:
-		s.Losses = appendBounded(s.Losses, SeenLoss{At: s.Now, What: e.What, Count: e.Count}, maxLosses)
+		s.lost(e)
 	case *Tick:
 		s.retire()
 	default:
 		s.applySeen(e)
 	}
+}
+
+// lost notes a loss; what was lost before in the same words is added up, under
+// the time of the first.
+func (s *State) lost(e *Lost) {
+	for i := range s.Losses {
+		if l := &s.Losses[i]; l.What == e.What && l.At.Origin == s.Now.Origin {
+			l.Count += e.Count
+			return
+		}
+	}
+	if len(s.Losses) >= maxLosses {
+		s.Evicted++
+		return
+	}
+	s.Losses = append(s.Losses, SeenLoss{At: s.Now, What: e.What, Count: e.Count})
 }
 
 // applySeen folds what a host has seen.

@@ -242,8 +242,14 @@ func TestWhatAHostTellsIsBounded(t *testing.T) {
 	if v := s.views()[0]; v.Need != nil {
 		t.Error("a forgotten need stands open for ever")
 	}
-	for range 2 * maxLosses {
-		s.apply(&Lost{What: "frames", Count: 1})
+	for range 3 {
+		s.apply(&Lost{What: "frames", Count: 2})
+	}
+	if l := s.state.Losses; len(l) != 1 || l[0].Count != 6 {
+		t.Errorf("losses %+v, want what was lost in the same words added up", l)
+	}
+	for i := range 2 * maxLosses {
+		s.apply(&Lost{What: fmt.Sprint("frames of ", i), Count: 1})
 	}
 	if n := len(s.state.Losses); n != maxLosses {
 		t.Errorf("%d losses", n)

@@ -192,13 +192,13 @@ func applicationWords(h *analyze.Host, lost uint64) string {
 	if h.Sysctl(sysctlLarvalDrop, "1") == "0" {
 		return "Applications on this host: up to 101 packets are queued for each policy and sent when the SA comes; then a send fails with " +
 			"EAGAIN (Resource temporarily unavailable), even on a blocking socket; a TCP connect hangs " +
-			"(net.core.xfrm_larval_drop = 0)."
+			"(net.core.xfrm_larval_drop = 0). The kernel does not tell how many are queued."
 	}
-	words := "Applications on this host see silence: their packets are dropped"
+	words := "Applications on this host see silence: their packets are dropped; a TCP connect hangs (net.core.xfrm_larval_drop = 1)."
 	if lost > 0 {
-		words += fmt.Sprintf(", %s on the whole host so far", plural(lost, "packet"))
+		words += fmt.Sprintf(" XfrmOutNoStates has risen by %d on the whole host since; it may count one packet more than once.", lost)
 	}
-	return words + "; a TCP connect hangs (net.core.xfrm_larval_drop = 1)."
+	return words
 }
 
 const sysctlLarvalDrop = "net.core.xfrm_larval_drop"

@@ -1,5 +1,7 @@
 package rules
 
+import "slices"
+
 // cause says which finding explains which: the first is the true cause, the
 // others follow from it on the same pair.
 type cause struct{ effect, by string }
@@ -17,25 +19,30 @@ var supersessions = []struct{ holds, withdrawn string }{
 	{holds: "nd-deadlock", withdrawn: "nd-no-answer"},
 }
 
-// relate applies both tables to the merged findings.
+// relate applies both tables to the live findings.
 func (e *Engine) relate() {
 	for _, s := range supersessions {
-		for _, t := range e.order {
-			if t.merged.Rule != s.holds {
-				continue
-			}
-			if o := e.tracks[FindingID(s.withdrawn, t.merged.Subject)]; o != nil && !o.withdrawn {
-				o.withdrawn = true
-				o.merged.State = Resolved
+		for _, t := range slices.Clone(e.live) {
+			if t.merged.Rule == s.holds {
+				e.withdraw(e.tracks[FindingID(s.withdrawn, t.merged.Subject)])
 			}
 		}
 	}
-	for _, t := range e.order {
+	for _, t := range e.live {
 		for _, c := range causes {
 			if t.merged.Rule == c.effect && t.merged.ExplainedBy == "" {
 				t.merged.ExplainedBy = e.explanation(t, c.by)
 			}
 		}
+	}
+}
+
+// withdraw takes back a finding whose place another one took.
+func (e *Engine) withdraw(t *track) {
+	if t != nil && !t.withdrawn {
+		t.withdrawn = true
+		t.merged.State = Resolved
+		e.enliven(t)
 	}
 }
 

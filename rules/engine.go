@@ -15,14 +15,22 @@ const staleAfter = 120 * time.Second
 // are kept.
 const maxEvidence = 16
 
+// maxFindings bounds the findings of one run. Beyond it new ones are not taken
+// up, and counted.
+const maxFindings = 10_000
+
 // Engine asks the rules of a state as it grows, and follows each finding
 // through its life. It is the one place that remembers.
 type Engine struct {
 	State *analyze.State
+	// Untold is how many claims were not taken up because there are too many
+	// findings already.
+	Untold uint64
 
 	rules  []*Rule
 	tracks map[string]*track
 	order  []*track // as they were found
+	live   []*track // those that are open, or were touched at this tick; in order
 }
 
 // track is one finding over time: each observer's part of it.
@@ -34,6 +42,7 @@ type track struct {
 	firstMono  time.Duration
 	endMono    time.Duration // when it was last resolved
 	withdrawn  bool          // another finding took its place
+	live       bool          // stands in Engine.live
 	merged     Finding
 	said       bool // anything was ever said of it
 	lastOutput outputKey
@@ -98,12 +107,12 @@ func (e *Engine) ask(check func(*Pass), p *Pass) {
 }
 
 func (e *Engine) report(p *Pass, f Finding) {
-	t := e.tracks[f.ID]
+	t := e.track(f.ID)
 	if t == nil {
-		t = &track{id: f.ID, seq: len(e.order), firstSeen: e.State.Now.Time, firstMono: p.Now}
-		e.tracks[f.ID] = t
-		e.order = append(e.order, t)
+		e.Untold++
+		return
 	}
+	e.enliven(t)
 	t.withdrawn = false
 	q := t.part(p.Host.Origin.String())
 	q.finding, q.state = f, f.State
@@ -115,6 +124,26 @@ func (e *Engine) report(p *Pass, f Finding) {
 	}
 }
 
+// track returns the finding of that id, a new one where there is none; nil
+// where there are too many.
+func (e *Engine) track(id string) *track {
+	t := e.tracks[id]
+	if t == nil && len(e.order) < maxFindings {
+		t = &track{id: id, seq: len(e.order), firstSeen: e.State.Now.Time, firstMono: e.State.Now.Mono}
+		e.tracks[id] = t
+		e.order = append(e.order, t)
+	}
+	return t
+}
+
+// enliven has changed look at t.
+func (e *Engine) enliven(t *track) {
+	if !t.live {
+		t.live = true
+		e.live = append(e.live, t)
+	}
+}
+
 func (e *Engine) resolve(p *Pass, r resolution) {
 	t := e.tracks[FindingID(p.Rule.ID, r.subject)]
 	if t == nil {
@@ -123,6 +152,7 @@ func (e *Engine) resolve(p *Pass, r resolution) {
 	for _, q := range t.parts {
 		if q.origin == p.Host.Origin.String() && q.state != Resolved {
 			q.state, t.endMono = Resolved, p.Now
+			e.enliven(t)
 			q.finding.Evidence = append(q.finding.Evidence, r.evidence...)
 		}
 	}
@@ -139,20 +169,28 @@ func (t *track) part(origin string) *part {
 	return q
 }
 
-// changed merges every finding anew and returns those that say something new.
+// changed merges the findings that may have changed anew and returns those that
+// say something new.
 func (e *Engine) changed() []Finding {
-	for _, t := range e.order {
+	slices.SortFunc(e.live, func(a, b *track) int { return a.seq - b.seq })
+	for _, t := range e.live {
 		t.age(e.State.Now.Mono)
 		t.merge()
 	}
 	e.relate()
 	var out []Finding
-	for _, t := range e.order {
+	kept := e.live[:0]
+	for _, t := range e.live {
 		if k := t.output(); k != t.lastOutput || !t.said {
 			t.lastOutput, t.said = k, true
 			out = append(out, t.merged)
 		}
+		if t.live = t.merged.State == Open; t.live {
+			kept = append(kept, t)
+		}
 	}
+	clear(e.live[len(kept):])
+	e.live = kept
 	return out
 }
 

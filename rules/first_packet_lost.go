@@ -44,8 +44,9 @@ func checkFirstPacketLost(p *Pass) {
 	took := n.Satisfied.Mono - n.Since.Mono
 	f := p.Finding()
 	f.Confidence, f.State = Certain, Resolved
-	f.Explanation = fmt.Sprintf("It took %s from the first packet from %s to %s until an SA could carry it. Until then %s of this host died "+
-		"for lack of an SA. It is over now.", seconds(took), n.Local, n.Peer, plural(lost, "packet"))
+	f.Explanation = fmt.Sprintf("It took %s from the first packet from %s to %s until an SA could carry it. Until then packets of this "+
+		"host died for lack of an SA, %d at most (XfrmOutNoStates may count one packet more than once). It is over now.",
+		seconds(took), n.Local, n.Peer, lost)
 	f.Evidence = append(needEvidence(p.Host, n), Saw(last, "XfrmOutNoStates has risen by %d", lost),
 		Saw(n.Satisfied, "an SA is there that carries the traffic"))
 	f.Remedies = []remedy.Remedy{{

@@ -59,6 +59,15 @@ func (c *ndCase) policy() *spd.Policy {
 	return c.verdict.Policies[len(c.verdict.Policies)-1]
 }
 
+// sure is Certain, unless the verdict rests on which of two policies of equal
+// priority wins: kernels differ in that.
+func (c *ndCase) sure() Confidence {
+	if c.verdict.Tied != nil {
+		return Likely
+	}
+	return Certain
+}
+
 // deadlock reports whether the case is that of neighbour discovery and IKE
 // waiting for each other.
 func (c *ndCase) deadlock() bool { return c.kind != ndFine && c.kind != ndSilent }
@@ -122,7 +131,7 @@ func judgeTarget(p *Pass, t *analyze.Host, c ndCase) ndCase {
 	c.kind = ndAnswerCaught
 	c.lost, c.lostFrom, c.lostTo = t.Rise(analyze.XfrmOutNoStates, c.res.First.Mono)
 	if c.lost > 0 {
-		c.confidence = Certain
+		c.confidence = c.sure()
 		return c
 	}
 	// The counter is polled each second: without a rise long after the first
@@ -146,7 +155,7 @@ func refused(p *Pass, c *ndCase) bool {
 	if c.lost == 0 {
 		return false
 	}
-	c.kind, c.confidence = ndAnswerRefused, Certain
+	c.kind, c.confidence = ndAnswerRefused, c.sure()
 	return true
 }
 
@@ -204,7 +213,7 @@ func judgeUnasked(p *Pass) ndCase {
 	}
 	c.lost, c.lostFrom, c.lostTo = h.Rise(analyze.XfrmOutNoStates, since.Mono-time.Second)
 	if c.lost > 0 {
-		c.kind, c.confidence = ndAskCaught, Certain
+		c.kind, c.confidence = ndAskCaught, c.sure()
 	}
 	return c
 }

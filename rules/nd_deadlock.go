@@ -35,6 +35,10 @@ func reportDeadlock(p *Pass, c *ndCase) {
 	f := p.Finding()
 	f.Confidence = c.confidence
 	f.Explanation = deadlockWords(c)
+	if t := c.verdict.Tied; t != nil {
+		f.Explanation += fmt.Sprintf(" It is not certain, because the policy %s has the same priority and would do something else: "+
+			"kernels differ in which of the two wins.", t.Selector)
+	}
 	f.Evidence = deadlockEvidence(p, c)
 	f.Remedies = ndBypass(c)
 	if c.confidence == Likely {
@@ -134,7 +138,7 @@ func counterEvidence(c *ndCase) []Evidence {
 	if c.kind == ndAnswerRefused {
 		name = analyze.XfrmInTmplMismatch
 	}
-	text := fmt.Sprintf("%s has risen by %d", name, c.lost)
+	text := fmt.Sprintf("%s has risen by %d since the first", name, c.lost)
 	if p := c.policy(); p != nil {
 		text += fmt.Sprintf(": caught by dir %s %s priority %d", p.Direction, p.Selector, p.Priority)
 	}
