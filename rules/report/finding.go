@@ -22,11 +22,18 @@ func (p *page) finding(f *rules.Finding, effects map[string][]rules.Finding) {
 		p.effects(4, under, effects)
 	}
 	if len(f.Remedies) > 0 && f.ExplainedBy == "" {
-		p.heading("What to do")
+		p.heading(remedyHeading(f))
 		for i := range f.Remedies {
 			p.remedy(&f.Remedies[i])
 		}
 	}
+}
+
+func remedyHeading(f *rules.Finding) string {
+	if f.State == rules.Resolved && f.Counts() {
+		return "What to do should it come back"
+	}
+	return "What to do"
 }
 
 func (p *page) heading(text string) {
@@ -66,6 +73,9 @@ func (p *page) effects(indent int, under []rules.Finding, effects map[string][]r
 	for i := range under {
 		f := &under[i]
 		p.title(indent, f)
+		if f.State != rules.Open {
+			p.para(indent+2, plain, "Now "+f.State.String()+".")
+		}
 		p.para(indent+2, plain, f.Explanation)
 		p.effects(indent+2, effects[f.ID], effects)
 	}

@@ -94,6 +94,11 @@ func noAnswer() rules.Finding {
 	return f
 }
 
+func resolved(f rules.Finding) rules.Finding {
+	f.State = rules.Resolved
+	return f
+}
+
 func summary() Summary {
 	return Summary{
 		From: after(-2 * time.Second).UTC(), To: after(60 * time.Second).UTC(),
@@ -114,6 +119,7 @@ func TestText(t *testing.T) {
 		"deadlock-color.txt":  {[]rules.Finding{deadlock(), stall()}, summary(), Options{Color: true}},
 		"deadlock-narrow.txt": {[]rules.Finding{deadlock(), stall()}, summary(), Options{Width: 40}},
 		"several.txt":         {[]rules.Finding{deadlock(), stall(), noAnswer(), lostFirst()}, summary(), Options{}},
+		"resolved.txt":        {[]rules.Finding{resolved(deadlock()), resolved(stall())}, summary(), Options{}},
 		"info.txt":            {[]rules.Finding{lostFirst()}, summary(), Options{}},
 		"fine.txt":            {nil, noKernel, Options{}},
 		"empty.txt":           {nil, Summary{Hosts: []string{"dump.pcap"}}, Options{}},
@@ -130,10 +136,8 @@ func TestText(t *testing.T) {
 }
 
 func TestChange(t *testing.T) {
-	over := deadlock()
-	over.State = rules.Resolved
 	var b bytes.Buffer
-	for _, f := range []rules.Finding{stall(), over} {
+	for _, f := range []rules.Finding{stall(), resolved(deadlock())} {
 		if err := Change(&b, f, Options{}); err != nil {
 			t.Fatal(err)
 		}
