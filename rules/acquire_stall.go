@@ -210,7 +210,7 @@ func needEvidence(h *analyze.Host, n *analyze.Need) []Evidence {
 			ev = append(ev, Saw(q.At, "ACQUIRE: the kernel asks for an SA %s → %s for %s", n.Local, n.Peer, selectorWords(h, q.Selector)))
 		}
 	}
-	if n.Larval {
+	if n.Larval && len(ev) == 0 {
 		ev = append(ev, Saw(n.Since, "a larval SA %s → %s stands", n.Local, n.Peer))
 	}
 	return ev

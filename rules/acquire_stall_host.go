@@ -87,19 +87,7 @@ func resolveStarved(p *Pass) {
 			continue
 		}
 		if a, b, ok := policyEnds(pol); ok {
-			if v := p.State.Pair(a, b); v != nil && hasOpenNeed(v) {
-				continue
-			}
 			p.Resolve(analyze.MakePairKey(a, b).String(), over)
 		}
 	}
-}
-
-func hasOpenNeed(pair *analyze.Pair) bool {
-	for _, v := range pair.Views {
-		if v.Need != nil && v.Need.Open() {
-			return true
-		}
-	}
-	return false
 }

@@ -48,9 +48,11 @@ type track struct {
 	lastOutput outputKey
 }
 
-// part is what one observer has to say.
+// part is what one observer has to say: by looking at a pair, or at its kernel
+// as a whole. The two are apart, so that neither ends what the other claims.
 type part struct {
 	origin  string
+	kernel  bool
 	finding Finding
 	state   Status
 	last    time.Duration // newest evidence
@@ -114,7 +116,7 @@ func (e *Engine) report(p *Pass, f Finding) {
 	}
 	e.enliven(t)
 	t.withdrawn = false
-	q := t.part(p.Host.Origin.String())
+	q := t.part(p.Host.Origin.String(), p.View == nil)
 	q.finding, q.state = f, f.State
 	if f.State == Resolved {
 		t.endMono = p.Now
@@ -150,7 +152,7 @@ func (e *Engine) resolve(p *Pass, r resolution) {
 		return
 	}
 	for _, q := range t.parts {
-		if q.origin == p.Host.Origin.String() && q.state != Resolved {
+		if q.origin == p.Host.Origin.String() && q.kernel == (p.View == nil) && q.state != Resolved {
 			q.state, t.endMono = Resolved, p.Now
 			e.enliven(t)
 			q.finding.Evidence = append(q.finding.Evidence, r.evidence...)
@@ -158,13 +160,13 @@ func (e *Engine) resolve(p *Pass, r resolution) {
 	}
 }
 
-func (t *track) part(origin string) *part {
+func (t *track) part(origin string, kernel bool) *part {
 	for _, q := range t.parts {
-		if q.origin == origin {
+		if q.origin == origin && q.kernel == kernel {
 			return q
 		}
 	}
-	q := &part{origin: origin}
+	q := &part{origin: origin, kernel: kernel}
 	t.parts = append(t.parts, q)
 	return q
 }
@@ -223,6 +225,7 @@ func (t *track) merge() {
 		}
 	}
 	slices.Sort(f.Origins)
+	f.Origins = slices.Compact(f.Origins)
 	f.Evidence = orderEvidence(f.Evidence)
 	if n := len(f.Evidence); n > 0 && f.Evidence[n-1].Time.After(f.LastSeen) {
 		f.LastSeen = f.Evidence[n-1].Time

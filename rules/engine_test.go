@@ -190,3 +190,11 @@ func TestEvidenceIsBoundedAndKeepsBothEnds(t *testing.T) {
 		t.Errorf("%d pieces of evidence from %s to %s", len(got), got[0].Time, got[len(got)-1].Time)
 	}
 }
+
+func TestAHostsKernelDoesNotEndWhatItsWireClaims(t *testing.T) {
+	r := scripted("r", func(p *Pass, _ string, s int) { claim(p, Likely, "unanswered") })
+	r.CheckHost = func(p *Pass) { p.Resolve("fd00::1 ↔ fd00::2") }
+	e := NewEngine(analyze.NewState(analyze.Limits{}), []*Rule{r})
+	e.Apply(&analyze.Snapshot{Header: at("a", 0)})
+	wantOutputs(t, outputs(e, []string{"a"}, 3), "1 r open likely ")
+}
