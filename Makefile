@@ -49,7 +49,8 @@ race: # the tests under the race detector, which needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race ./analyze/... ./rules/...
 
 .PHONY: bench
-bench:
+bench: # against tcpdump and tshark on the same file, then the decoders alone
+	$(GO) run ./fixtures/bench
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 # FUZZTIME is per fuzz target.
