@@ -2,9 +2,7 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -68,9 +66,6 @@ func unpackDemo(dir string) ([]string, error) {
 	var paths []string
 	for _, name := range demoFiles {
 		content, err := fixtures.Demo.ReadFile(name)
-		if errors.Is(err, fs.ErrNotExist) {
-			return nil, errors.New("this program was built before the demo was recorded")
-		}
 		if err != nil {
 			return nil, err
 		}
