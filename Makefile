@@ -61,7 +61,7 @@ fuzz: # every fuzz target for a moment
 		case $$name in \
 		Fuzz*) targets="$$targets $$name";; \
 		ok) for t in $$targets; do \
-			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) $$package || exit 1; done; targets=;; \
+			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$package || exit 1; done; targets=;; \
 		esac; done
 
 .PHONY: lab
