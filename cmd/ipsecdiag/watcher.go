@@ -155,7 +155,10 @@ func (w *watcher) summarize() {
 	}
 	s := w.engine.State
 	open, resolved := tally(w.engine.Findings())
-	fmt.Fprintf(w.io.err, "watched for %v: %d control frames, %d ESP or AH packets, %s; findings: %d open, %d resolved\n",
+	if isTerminal(w.io.err) {
+		fmt.Fprint(w.io.err, "\r") // over the ^C
+	}
+	fmt.Fprintf(w.io.err, "watched for %v: %d control frames, %d ESP or AH packets, %s\nfindings: %d open, %d resolved\n",
 		time.Since(w.began).Round(100*time.Millisecond), s.Frames, s.Packets, losses(s), open, resolved)
 	if w.record != "" {
 		fmt.Fprintf(w.io.err, "recorded to %s; ipsecdiag analyze %s says it again\n", w.record, w.record)
