@@ -166,6 +166,13 @@ type KernelState struct {
 	Missing   []string          `json:"missing,omitempty"` // parts that could not be read, with the reason
 }
 
+// The parts of a KernelState without which nothing can be said of a host's
+// policies, as they begin an entry of Missing: "policies: the reason".
+const (
+	PartPolicies = "policies"
+	PartSAs      = "SAs"
+)
+
 // Neighbor is an entry of the neighbour table (struct ndmsg).
 type Neighbor struct {
 	Addr     netip.Addr `json:"addr"`

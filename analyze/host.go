@@ -5,6 +5,7 @@ import (
 	"math"
 	"net/netip"
 	"slices"
+	"strings"
 	"time"
 
 	"ipsecdiag/analyze/spd"
@@ -14,8 +15,12 @@ import (
 // one of its network namespaces. For a foreign capture it is just a name.
 type Host struct {
 	Origin Origin // without interface
-	// KernelSeen is set once a snapshot told of the policies and SAs.
+	// KernelSeen is set while the last snapshot told of the policies and SAs:
+	// without CAP_NET_ADMIN it does not.
 	KernelSeen bool
+	// PoliciesChanged is when the SPD was last seen to change; zero while it is
+	// as it was first seen.
+	PoliciesChanged Sighting
 	Release    string
 	DB         spd.Database
 	Links      []Link
@@ -161,7 +166,10 @@ func sinceOf(known []neighborState, n Neighbor, at Sighting) Sighting {
 // applySnapshot replaces everything by what the kernel has now.
 func (h *Host) applySnapshot(s *Snapshot) {
 	at := Seen(s)
-	h.KernelSeen = true
+	if h.KernelSeen && !samePolicies(h.DB.Policies, s.Policies) {
+		h.PoliciesChanged = at
+	}
+	h.KernelSeen = !slices.ContainsFunc(s.Missing, unread)
 	h.Release, h.Links, h.Addresses, h.Routes = s.Release, s.Links, s.Addresses, s.Routes
 	h.Listeners, h.Missing = s.Listeners, s.Missing
 	h.Sysctls = maps.Clone(s.Sysctls)
@@ -174,6 +182,19 @@ func (h *Host) applySnapshot(s *Snapshot) {
 		h.putNeighbor(n, sinceOf(old[n.Addr], n, at))
 	}
 	h.applyCounters(at, s.Counters)
+}
+
+// unread reports whether a part that a snapshot lacks is one without which
+// nothing can be said of the policies.
+func unread(missing string) bool {
+	return strings.HasPrefix(missing, PartPolicies+":") || strings.HasPrefix(missing, PartSAs+":")
+}
+
+// samePolicies compares by what the kernel never gives twice.
+func samePolicies(a, b []spd.Policy) bool {
+	return slices.EqualFunc(a, b, func(x, y spd.Policy) bool {
+		return x.Index == y.Index && x.Priority == y.Priority && x.Identity() == y.Identity()
+	})
 }
 
 // applyCounters notes new values, in the order of their names, so that it is
@@ -192,6 +213,7 @@ func (h *Host) applyCounters(at Sighting, values map[string]uint64) {
 }
 
 func (h *Host) applyPolicy(e *PolicyChange) {
+	h.PoliciesChanged = Seen(e)
 	if e.Defaults != nil {
 		h.DB.Defaults = *e.Defaults
 		return

@@ -14,7 +14,7 @@ var causes = []cause{
 }
 
 // supersessions lists pairs of rules of which never both hold for one pair:
-// when the first is found, the second is withdrawn.
+// when the first is open, the second is withdrawn.
 var supersessions = []struct{ holds, withdrawn string }{
 	{holds: "nd-deadlock", withdrawn: "nd-no-answer"},
 }
@@ -23,7 +23,7 @@ var supersessions = []struct{ holds, withdrawn string }{
 func (e *Engine) relate() {
 	for _, s := range supersessions {
 		for _, t := range slices.Clone(e.live) {
-			if t.merged.Rule == s.holds {
+			if t.merged.Rule == s.holds && t.merged.State == Open {
 				e.withdraw(e.tracks[FindingID(s.withdrawn, t.merged.Subject)])
 			}
 		}
@@ -53,7 +53,7 @@ func (e *Engine) explanation(t *track, rule string) string {
 	if o == nil || o.withdrawn {
 		return ""
 	}
-	if o.merged.State == Open || o.endMono >= t.firstMono {
+	if o.merged.State == Open || o.endMono >= t.began {
 		return o.merged.ID
 	}
 	return ""

@@ -39,7 +39,7 @@ type track struct {
 	seq        int
 	parts      []*part
 	firstSeen  time.Time
-	firstMono  time.Duration
+	began      time.Duration // oldest evidence
 	endMono    time.Duration // when it was last resolved
 	withdrawn  bool          // another finding took its place
 	live       bool          // stands in Engine.live
@@ -123,6 +123,7 @@ func (e *Engine) report(p *Pass, f Finding) {
 	}
 	for _, ev := range f.Evidence {
 		q.last = max(q.last, ev.mono)
+		t.began = min(t.began, ev.mono)
 	}
 }
 
@@ -131,7 +132,7 @@ func (e *Engine) report(p *Pass, f Finding) {
 func (e *Engine) track(id string) *track {
 	t := e.tracks[id]
 	if t == nil && len(e.order) < maxFindings {
-		t = &track{id: id, seq: len(e.order), firstSeen: e.State.Now.Time, firstMono: e.State.Now.Mono}
+		t = &track{id: id, seq: len(e.order), firstSeen: e.State.Now.Time, began: e.State.Now.Mono}
 		e.tracks[id] = t
 		e.order = append(e.order, t)
 	}

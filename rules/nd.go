@@ -121,11 +121,13 @@ func targetKernel(v *analyze.View, target netip.Addr) *analyze.Host {
 
 // judgeTarget asks the target's own policies what becomes of the advertisement.
 func judgeTarget(p *Pass, t *analyze.Host, c ndCase) ndCase {
-	ifindex := t.InterfaceIndex(c.res.First.Origin.Interface)
-	f := spd.ICMPv6Flow(c.target, c.asker, spd.NeighborAdvertisement)
-	f.IfIndex = ifindex
-	c.verdict = t.DB.Lookup(spd.Out, f)
-	if c.verdict.Decision != spd.Protect || c.verdict.MissingSA() == nil {
+	c.verdict = answerVerdict(t, c.res)
+	if !c.verdict.Dies() || c.verdict.Decision != spd.Protect {
+		// What was asked before the policies let the answer pass was caught
+		// then, and says nothing of now.
+		if !c.verdict.Dies() && c.res.Last.Mono < t.PoliciesChanged.Mono+ndAnswerTime {
+			return c
+		}
 		return silent(p, c)
 	}
 	c.kind = ndAnswerCaught
@@ -218,11 +220,40 @@ func judgeUnasked(p *Pass) ndCase {
 	return c
 }
 
+// ndOver returns what shows that the view's searches are no longer held up by
+// IPsec, and in which words: an answer after which nobody asked again, or the
+// policies that caught the answer letting it pass.
+func ndOver(p *Pass) (at analyze.Sighting, words string, ok bool) {
+	if at, ok := ndSettled(p); ok {
+		return at, "the advertisement passes now", true
+	}
+	for _, r := range p.View.Resolutions {
+		t := targetKernel(p.View, r.Target)
+		if r.ARP || !r.Open() || t == nil {
+			continue
+		}
+		v := answerVerdict(t, r)
+		if v.Dies() {
+			return at, "", false
+		}
+		at, ok = t.PoliciesChanged, !t.PoliciesChanged.IsZero()
+	}
+	return at, "the policies let the advertisement pass from now on", ok
+}
+
+// answerVerdict asks the target's policies what becomes of its advertisement.
+func answerVerdict(t *analyze.Host, r *analyze.Resolution) spd.Verdict {
+	f := spd.ICMPv6Flow(r.Target, r.Asker, spd.NeighborAdvertisement)
+	f.IfIndex = t.InterfaceIndex(r.First.Origin.Interface)
+	return t.DB.Lookup(spd.Out, f)
+}
+
 // ndSettled returns the sighting that shows that the view's searches are over:
-// every search was answered and nobody has asked again since.
+// every search was answered, no policy of the asker refuses the answer, and
+// nobody has asked again since.
 func ndSettled(p *Pass) (at analyze.Sighting, ok bool) {
 	for _, r := range p.View.Resolutions {
-		if r.Open() {
+		if r.Open() || refuses(p.Host, r) {
 			return at, false
 		}
 		if at.Before(r.LastAnswer) {
@@ -230,6 +261,16 @@ func ndSettled(p *Pass) (at analyze.Sighting, ok bool) {
 		}
 	}
 	return at, !at.IsZero() && p.Since(at) >= ndSettle
+}
+
+// refuses reports whether the asker's own inbound policies drop an
+// advertisement that comes in the clear.
+func refuses(h *analyze.Host, r *analyze.Resolution) bool {
+	if r.ARP || !h.KernelSeen || !h.Owns(r.Asker) {
+		return false
+	}
+	v := h.DB.Lookup(spd.In, spd.ICMPv6Flow(r.Target, r.Asker, spd.NeighborAdvertisement))
+	return v.Decision == spd.Protect && r.Reasked > 0
 }
 
 // times renders how often something happened.

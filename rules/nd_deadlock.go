@@ -26,8 +26,8 @@ func checkNDDeadlock(p *Pass) {
 			break
 		}
 	}
-	if at, ok := ndSettled(p); !found && ok {
-		p.Resolve(p.PairSubject(), Saw(at, "the advertisement passes now"))
+	if at, words, ok := ndOver(p); !found && ok {
+		p.Resolve(p.PairSubject(), Saw(at, "%s", words))
 	}
 }
 

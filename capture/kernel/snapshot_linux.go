@@ -94,9 +94,9 @@ func (p *parts) note(what string, err error) {
 func (p *parts) xfrm() {
 	var err error
 	p.s.Policies, err = dumpPolicies(p.r.w)
-	p.note("policies", err)
+	p.note(analyze.PartPolicies, err)
 	p.s.SAs, err = dumpSAs(p.r.w)
-	p.note("SAs", err)
+	p.note(analyze.PartSAs, err)
 	if p.s.Defaults, err = readDefaults(p.r.w); !errors.Is(err, unix.EINVAL) { // before Linux 5.14
 		p.note("default actions", err)
 	}
