@@ -21,14 +21,14 @@ type Host struct {
 	// PoliciesChanged is when the SPD was last seen to change; zero while it is
 	// as it was first seen.
 	PoliciesChanged Sighting
-	Release    string
-	DB         spd.Database
-	Links      []Link
-	Addresses  []Address
-	Routes     []Route
-	Sysctls    map[string]string
-	Listeners  []Listener
-	Missing    []string
+	Release         string
+	DB              spd.Database
+	Links           []Link
+	Addresses       []Address
+	Routes          []Route
+	Sysctls         map[string]string
+	Listeners       []Listener
+	Missing         []string
 	// Starved is the present stretch of time in which packets die for lack of
 	// an SA and no ACQUIRE tells which ones; nil where there is none.
 	Starved *Starvation
