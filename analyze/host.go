@@ -166,10 +166,11 @@ func sinceOf(known []neighborState, n Neighbor, at Sighting) Sighting {
 // applySnapshot replaces everything by what the kernel has now.
 func (h *Host) applySnapshot(s *Snapshot) {
 	at := Seen(s)
-	if h.KernelSeen && !samePolicies(h.DB.Policies, s.Policies) {
+	readable := !slices.ContainsFunc(s.Missing, unread)
+	if h.KernelSeen && readable && !samePolicies(h.DB.Policies, s.Policies) {
 		h.PoliciesChanged = at
 	}
-	h.KernelSeen = !slices.ContainsFunc(s.Missing, unread)
+	h.KernelSeen = readable
 	h.Release, h.Links, h.Addresses, h.Routes = s.Release, s.Links, s.Addresses, s.Routes
 	h.Listeners, h.Missing = s.Listeners, s.Missing
 	h.Sysctls = maps.Clone(s.Sysctls)
@@ -190,10 +191,11 @@ func unread(missing string) bool {
 	return strings.HasPrefix(missing, PartPolicies+":") || strings.HasPrefix(missing, PartSAs+":")
 }
 
-// samePolicies compares by what the kernel never gives twice.
+// samePolicies compares by what decides over packets.
 func samePolicies(a, b []spd.Policy) bool {
 	return slices.EqualFunc(a, b, func(x, y spd.Policy) bool {
-		return x.Index == y.Index && x.Priority == y.Priority && x.Identity() == y.Identity()
+		return x.Index == y.Index && x.Priority == y.Priority && x.Action == y.Action &&
+			x.Identity() == y.Identity() && slices.Equal(x.Templates, y.Templates)
 	})
 }
 

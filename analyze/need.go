@@ -3,6 +3,8 @@ package analyze
 import (
 	"net/netip"
 	"slices"
+	"strconv"
+	"time"
 
 	"ipsecdiag/analyze/spd"
 )
@@ -17,6 +19,7 @@ type Need struct {
 	Acquires []SeenAcquire // the latest, bounded
 	Count    int           // of ACQUIREs, all of them
 	Larval   bool          // found as a larval SA in a snapshot
+	Sign     Sighting      // the last ACQUIRE or larval SA for it
 	// Satisfied is when an SA came that carries Flow; Withdrawn when no policy
 	// wanted one any more. One of them at most is set.
 	Satisfied Sighting
@@ -56,6 +59,21 @@ func flowOf(s spd.Selector, mark spd.Mark, ifID uint32) spd.Flow {
 		Mark: mark.Value, IfID: ifID,
 	}
 }
+
+// idle reports whether nothing has asked for the SA any more for longer than a
+// larval SA lives (net.core.xfrm_acq_expires): traffic that still needed it
+// would have given another ACQUIRE.
+func (h *Host) idle(n *Need, now time.Duration) bool {
+	life, err := strconv.Atoi(h.Sysctl("net.core.xfrm_acq_expires", "30"))
+	if err != nil || life < 0 || life > 3600 {
+		life = 3600
+	}
+	return now-n.Sign.Mono > time.Duration(life)*time.Second+needMargin
+}
+
+// needMargin is how much later than the larval SA's end the next ACQUIRE may
+// come from traffic that retries at its own pace, such as TCP.
+const needMargin = 60 * time.Second
 
 func (n *Need) acquired(e *Acquire) {
 	n.Count++
@@ -152,7 +170,7 @@ const maxStarved = 8
 
 // starve notes a rise of XfrmOutNoStates that no open need accounts for.
 func (h *Host) starve(at Sighting, lost uint64) {
-	if lost == 0 || len(h.needs) > 0 {
+	if lost == 0 || slices.ContainsFunc(h.needs, func(n *Need) bool { return !h.idle(n, at.Mono) }) {
 		return
 	}
 	if h.Starved == nil {

@@ -10,13 +10,14 @@ type Resolution struct {
 	Direction     Direction // of the solicitations, as the observer saw them
 	ARP           bool
 
-	// The present round: solicitations since the last answer.
+	// The present round: solicitations since the last answer, or since a pause
+	// of roundPause.
 	First, Last Sighting
 	Count       int
 	Unicast     int // of Count: NUD probes, sent to the target itself
 
-	// RoundsFailed counts answers that did not end the search: the asker
-	// solicited again within reaskWindow of an answer.
+	// Reasked counts answers that did not end the search: the asker solicited
+	// again within reaskWindow of an answer.
 	Reasked    int
 	Answered   int // advertisements or replies to the asker
 	LastAnswer Sighting
@@ -30,6 +31,12 @@ type Resolution struct {
 // one full resolution (MAX_MULTICAST_SOLICIT times RETRANS_TIMER).
 const reaskWindow = 3e9
 
+// roundPause is how long after a solicitation the next one begins a new search:
+// the answer to the last may have gone out under an SA, where nobody sees it.
+// While IKE cannot get through, daemons make the kernel ask again in pauses of
+// up to 42 s (strongSwan's fifth retransmission).
+const roundPause = 60e9
+
 func (r *Resolution) solicited(at Sighting, unicast bool) {
 	if !r.LastAnswer.IsZero() && r.Count == 0 {
 		if at.Mono-r.LastAnswer.Mono < reaskWindow {
@@ -38,8 +45,8 @@ func (r *Resolution) solicited(at Sighting, unicast bool) {
 			r.Reasked = 0
 		}
 	}
-	if r.Count == 0 {
-		r.First, r.Unicast = at, 0
+	if r.Count == 0 || at.Mono-r.Last.Mono > roundPause {
+		r.First, r.Count, r.Unicast = at, 0, 0
 	}
 	r.Count++
 	r.Last = at

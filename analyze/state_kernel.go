@@ -95,6 +95,9 @@ func (s *State) applyAcquire(h *Host, e *Acquire) {
 // need returns the open need of a pair, beginning one where there is none.
 func (s *State) need(h *Host, local, peer netip.Addr, f spd.Flow) *Need {
 	v := s.view(h, local, peer)
+	if n := v.Need; n != nil && n.Open() && h.idle(n, s.Now.Mono) {
+		n.Withdrawn = s.Now // given up long ago; settle takes it off the list
+	}
 	if v.Need == nil || !v.Need.Open() {
 		if len(h.needs) >= maxNeeds {
 			h.needs[0].forget()
@@ -104,6 +107,7 @@ func (s *State) need(h *Host, local, peer netip.Addr, f spd.Flow) *Need {
 		h.needs = appendBounded(h.needs, v.Need, maxNeeds)
 		h.Starved = nil // from here on it is known for whom
 	}
+	v.Need.Sign = s.Now
 	return v.Need
 }
 

@@ -42,7 +42,6 @@ func (s *State) applyNS(h *Host, f *Frame, p *Packet, t netip.Addr) {
 	v := s.view(h, asker, t)
 	unicast := !p.Dst.IsMulticast()
 	if unicast {
-		v.sawUnicast(asker, s.Now)
 	}
 	r := v.resolution(asker, t)
 	r.Direction = f.Direction

@@ -98,8 +98,8 @@ func TestAProbeIsASolicitationToTheTargetItself(t *testing.T) {
 	if r == nil || r.Unicast != 1 || r.Count != 1 {
 		t.Fatalf("search %+v, want one unicast solicitation", r)
 	}
-	if p.Views[0].LastUnicast(link).IsZero() || !p.Views[0].LastUnicast(teapot).IsZero() {
-		t.Error("the unicast frame is noted for the wrong side")
+	if !p.Views[0].LastUnicast(link).IsZero() || !p.Views[0].LastUnicast(teapot).IsZero() {
+		t.Error("a probe is taken for traffic, though it asks whether any gets through")
 	}
 	s.frame(advertisement(t, teapot, glassLL, teapot, 255))
 	if r.Open() || r.Answered != 1 || p.Views[0].LastUnicast(teapot) != s.state.Now {

@@ -55,6 +55,7 @@ func checkAcquireStall(p *Pass) {
 		if kind, sa := judgeNeed(p, n); kind != stallNone {
 			reportStall(p, n, kind, sa)
 		}
+	case checkUnanswered(p): // IKE that no ACQUIRE asked for
 	case !n.Satisfied.IsZero():
 		p.Resolve(p.PairSubject(), Saw(n.Satisfied, "an SA is there that carries the traffic"))
 	default:
@@ -73,7 +74,7 @@ func judgeNeed(p *Pass, n *analyze.Need) (stallKind, *analyze.IKESA) {
 	}
 	var last *analyze.IKESA
 	for _, sa := range p.View.IKE {
-		if p.Since(sa.Last) < analyzeWindow(waited) {
+		if p.Since(sa.Last) < ikeWindow(waited) {
 			last = sa
 		}
 	}
@@ -90,9 +91,9 @@ func judgeNeed(p *Pass, n *analyze.Need) (stallKind, *analyze.IKESA) {
 	return stallNone, nil
 }
 
-// analyzeWindow is how far back an IKE message still belongs to a need: its
+// ikeWindow is how far back an IKE message still belongs to a need: its
 // whole life and the longest pause of strongSwan's retransmission (42 s).
-func analyzeWindow(waited time.Duration) time.Duration { return waited + 45*time.Second }
+func ikeWindow(waited time.Duration) time.Duration { return waited + 45*time.Second }
 
 // unanswered reports whether one side of sa has asked often enough and long
 // enough without an answer.
@@ -112,40 +113,45 @@ func establishing(x ike.ExchangeType) bool {
 }
 
 // checkUnanswered is the wire's view: a host asks for an IKE SA and nobody
-// answers. That packets wait for it is likely, not seen.
-func checkUnanswered(p *Pass) {
-	over := true
+// answers. That packets wait for it is likely, not seen. It returns whether it
+// reported. IKE that is answered later, under another SPI too, ends it.
+func checkUnanswered(p *Pass) bool {
+	var waiting, answered *analyze.IKESA
 	for _, sa := range p.View.IKE {
-		if unanswered(p, sa) && p.Since(sa.Last) < analyzeWindow(0) {
-			_, from, to := sa.Waiting()
-			f := p.Finding()
-			f.Confidence = Likely
-			f.Explanation = fmt.Sprintf("%s asks %s for an SA by IKE, and no answer was seen. Until one comes, packets that an IPsec policy of "+
-				"%s wants protected are lost. Whether the answers are lost or never sent cannot be told from here.", from, to, from)
-			f.Evidence = unansweredEvidence(sa)
-			f.Remedies = []remedy.Remedy{watchOn(to)}
-			p.Report(f)
-			return
-		}
-		if sp, _, _ := sa.Waiting(); sp != nil {
-			over = false
+		switch {
+		case unanswered(p, sa) && p.Since(sa.Last) < ikeWindow(0):
+			waiting = sa
+		case sa.BothSpoke() && (answered == nil || answered.Last.Mono < sa.Last.Mono):
+			answered = sa
 		}
 	}
-	if sa := lastIKE(p.View); over && sa != nil && sa.BothSpoke() {
-		p.Resolve(p.PairSubject(), Saw(sa.Last, "IKE is answered now"))
+	if waiting != nil && (answered == nil || answered.Last.Mono < waiting.Last.Mono) {
+		reportUnanswered(p, waiting)
+		return true
 	}
+	if answered != nil {
+		p.Resolve(p.PairSubject(), Saw(answered.Last, "IKE is answered now"))
+	}
+	return false
 }
 
-func lastIKE(v *analyze.View) *analyze.IKESA {
-	if len(v.IKE) == 0 {
-		return nil
-	}
-	return v.IKE[len(v.IKE)-1]
+func reportUnanswered(p *Pass, sa *analyze.IKESA) {
+	_, from, to := sa.Waiting()
+	f := p.Finding()
+	f.Confidence = Likely
+	f.Explanation = fmt.Sprintf("%s asks %s for an SA by IKE, and no answer was seen. Until one comes, packets that an IPsec policy of "+
+		"%s wants protected are lost. Whether the answers are lost or never sent cannot be told from here.", from, to, from)
+	f.Evidence = unansweredEvidence(sa)
+	f.Remedies = []remedy.Remedy{watchOn(to)}
+	p.Report(f)
 }
 
 func reportStall(p *Pass, n *analyze.Need, kind stallKind, sa *analyze.IKESA) {
 	f := p.Finding()
 	f.Confidence = Certain
+	if kind == stallQuiet { // it may go out by an interface that is not watched
+		f.Confidence = Likely
+	}
 	lost, _, lastLost := p.Host.Rise(analyze.XfrmOutNoStates, n.Since.Mono-time.Second)
 	f.Explanation = fmt.Sprintf("For %s, traffic from %s to %s has needed an SA, and none has come: %s. %s",
 		seconds(p.Since(n.Since)), n.Local, n.Peer, stallWords(p, n, kind, sa), applicationWords(p.Host, lost))
@@ -166,7 +172,7 @@ func stallWords(p *Pass, n *analyze.Need, kind stallKind, sa *analyze.IKESA) str
 	case stallUnheard:
 		return "nobody listens for ACQUIREs, so that no IKE daemon knows of it"
 	case stallQuiet:
-		return fmt.Sprintf("%s listens for ACQUIREs, but no IKE message between the two is on the wire", daemonWords(p.Host))
+		return fmt.Sprintf("%s listens for ACQUIREs, but no IKE message between the two was seen on the interfaces watched", daemonWords(p.Host))
 	case stallUnanswered:
 		sp, from, to := sa.Waiting()
 		return fmt.Sprintf("%s sends %s to %s and gets no answer (sent again %s)", from, sp.Exchange, to, times(sp.Repeats))

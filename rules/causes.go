@@ -1,6 +1,9 @@
 package rules
 
-import "slices"
+import (
+	"slices"
+	"time"
+)
 
 // cause says which finding explains which: the first is the true cause, the
 // others follow from it on the same pair.
@@ -46,6 +49,11 @@ func (e *Engine) withdraw(t *track) {
 	}
 }
 
+// causeGrace is how long after a cause's end its effects may take to end too:
+// the longest pause of strongSwan's retransmission is 42 s. What stands longer
+// has another cause.
+const causeGrace = 60 * time.Second
+
 // explanation returns the id of the finding of that rule on the same subject
 // that explains t: one that is not over before t began.
 func (e *Engine) explanation(t *track, rule string) string {
@@ -53,7 +61,11 @@ func (e *Engine) explanation(t *track, rule string) string {
 	if o == nil || o.withdrawn {
 		return ""
 	}
-	if o.merged.State == Open || o.endMono >= t.began {
+	if o.merged.State != Resolved {
+		return o.merged.ID
+	}
+	lately := e.State.Now.Mono-o.endMono <= causeGrace
+	if o.endMono >= t.began && (lately || t.merged.State != Open) {
 		return o.merged.ID
 	}
 	return ""

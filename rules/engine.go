@@ -115,7 +115,7 @@ func (e *Engine) report(p *Pass, f Finding) {
 		return
 	}
 	e.enliven(t)
-	t.withdrawn = false
+	t.reopen(p.Now)
 	q := t.part(p.Host.Origin.String(), p.View == nil)
 	q.finding, q.state = f, f.State
 	if f.State == Resolved {
@@ -137,6 +137,14 @@ func (e *Engine) track(id string) *track {
 		e.order = append(e.order, t)
 	}
 	return t
+}
+
+// reopen begins the finding's time anew where it was over.
+func (t *track) reopen(now time.Duration) {
+	if t.said && t.merged.State != Open {
+		t.began = now
+	}
+	t.withdrawn = false
 }
 
 // enliven has changed look at t.
@@ -184,7 +192,7 @@ func (e *Engine) changed() []Finding {
 	var out []Finding
 	kept := e.live[:0]
 	for _, t := range e.live {
-		if k := t.output(); k != t.lastOutput || !t.said {
+		if k := t.output(); (k != t.lastOutput || !t.said) && (t.said || !t.withdrawn) {
 			t.lastOutput, t.said = k, true
 			out = append(out, t.merged)
 		}
@@ -221,9 +229,6 @@ func (t *track) merge() {
 		f.Origins = append(f.Origins, q.origin)
 		f.Evidence = append(f.Evidence, q.finding.Evidence...)
 		f.Severity = max(f.Severity, q.finding.Severity)
-		if q.state < f.State {
-			f.State = q.state
-		}
 	}
 	slices.Sort(f.Origins)
 	f.Origins = slices.Compact(f.Origins)
@@ -237,9 +242,11 @@ func (t *track) merge() {
 	t.merged = f
 }
 
-// rank orders parts: open before stale before resolved, certain before likely.
+// rank orders parts: open before stale before resolved, then certain before
+// likely: nobody for whom it is over speaks for one for whom it is not.
 func (q *part) rank() int {
-	return int(q.finding.Confidence)*4 + int(Stale) - int(q.state)
+	life := map[Status]int{Open: 2, Stale: 1, Resolved: 0}
+	return life[q.state]*2 + int(q.finding.Confidence)
 }
 
 func orderEvidence(ev []Evidence) []Evidence {

@@ -43,7 +43,6 @@ type ndCase struct {
 	res        *analyze.Resolution // nil where nothing was on the wire
 	verdict    spd.Verdict         // of the packet that dies, where a kernel tells
 	lost       uint64              // by how much the counter rose
-	lostFrom   analyze.Sighting
 	lostTo     analyze.Sighting
 	ike        *analyze.IKESA // the target's own attempt
 }
@@ -98,6 +97,9 @@ func judgeResolution(p *Pass, r *analyze.Resolution) ndCase {
 	case !r.Open() || p.Since(r.First) < ndAnswerTime:
 		return c
 	}
+	if p.Since(r.Last) > 2*ndResolution || !p.View.LastUnicast(r.Asker).Before(r.First) {
+		return c // nobody asks any more, or the asker got through all the same
+	}
 	if t := targetKernel(p.View, r.Target); t != nil {
 		return judgeTarget(p, t, c)
 	}
@@ -122,16 +124,19 @@ func targetKernel(v *analyze.View, target netip.Addr) *analyze.Host {
 // judgeTarget asks the target's own policies what becomes of the advertisement.
 func judgeTarget(p *Pass, t *analyze.Host, c ndCase) ndCase {
 	c.verdict = answerVerdict(t, c.res)
-	if !c.verdict.Dies() || c.verdict.Decision != spd.Protect {
+	if c.verdict.Decision == spd.Protect && !c.verdict.Dies() {
+		return c // answered under an SA, where nobody sees it
+	}
+	if !c.verdict.Dies() && c.res.Last.Mono < t.PoliciesChanged.Mono+ndAnswerTime {
 		// What was asked before the policies let the answer pass was caught
 		// then, and says nothing of now.
-		if !c.verdict.Dies() && c.res.Last.Mono < t.PoliciesChanged.Mono+ndAnswerTime {
-			return c
-		}
+		return c
+	}
+	if c.verdict.Decision != spd.Protect || !arrived(p, t, c.res) {
 		return silent(p, c)
 	}
 	c.kind = ndAnswerCaught
-	c.lost, c.lostFrom, c.lostTo = t.Rise(analyze.XfrmOutNoStates, c.res.First.Mono)
+	c.lost, c.lostTo = t.RiseBetween(analyze.XfrmOutNoStates, c.res.First.Mono, c.res.Last.Mono+counterPoll)
 	if c.lost > 0 {
 		c.confidence = c.sure()
 		return c
@@ -139,6 +144,19 @@ func judgeTarget(p *Pass, t *analyze.Host, c ndCase) ndCase {
 	// The counter is polled each second: without a rise long after the first
 	// solicitation the advertisement did not die there, and silent says so.
 	return silent(p, c)
+}
+
+// arrived reports whether the target's own observer saw the solicitations come.
+// Another one's sight of them does not show that no switch lost them.
+func arrived(p *Pass, t *analyze.Host, r *analyze.Resolution) bool {
+	for _, v := range p.View.Pair.Views {
+		if v.Host != t {
+			continue
+		}
+		own := v.Resolution(r.Asker, r.Target)
+		return own != nil && own.Open() && own.Direction != analyze.DirOut
+	}
+	return false
 }
 
 // refused recognises an asker whose own inbound policy drops the advertisement:
@@ -153,7 +171,7 @@ func refused(p *Pass, c *ndCase) bool {
 	if c.verdict.Decision != spd.Protect {
 		return false
 	}
-	c.lost, c.lostFrom, c.lostTo = p.Host.Rise(analyze.XfrmInTmplMismatch, r.LastAnswer.Mono-ndResolution)
+	c.lost, _, c.lostTo = p.Host.Rise(analyze.XfrmInTmplMismatch, r.LastAnswer.Mono-ndResolution)
 	if c.lost == 0 {
 		return false
 	}
@@ -172,7 +190,7 @@ func mutual(p *Pass, c *ndCase) bool {
 	}
 	for _, sa := range p.View.IKE {
 		sp, from, _ := sa.Waiting()
-		if sp != nil && from == c.target && sp.LastSent.Mono >= r.First.Mono-ndResolution {
+		if sp != nil && establishing(sp.Exchange) && from == c.target && sp.LastSent.Mono >= r.First.Mono-ndResolution {
 			c.kind, c.confidence, c.ike = ndMutual, Likely, sa
 			return true
 		}
@@ -213,7 +231,10 @@ func judgeUnasked(p *Pass) ndCase {
 	if c.verdict.Decision != spd.Protect || c.verdict.MissingSA() == nil {
 		return c
 	}
-	c.lost, c.lostFrom, c.lostTo = h.Rise(analyze.XfrmOutNoStates, since.Mono-time.Second)
+	if n.State == "FAILED" && p.Since(since) > 2*ndResolution {
+		return c // nobody asks any more
+	}
+	c.lost, _, c.lostTo = h.Rise(analyze.XfrmOutNoStates, since.Mono-time.Second)
 	if c.lost > 0 {
 		c.kind, c.confidence = ndAskCaught, c.sure()
 	}
@@ -221,24 +242,38 @@ func judgeUnasked(p *Pass) ndCase {
 }
 
 // ndOver returns what shows that the view's searches are no longer held up by
-// IPsec, and in which words: an answer after which nobody asked again, or the
-// policies that caught the answer letting it pass.
+// IPsec, and in which words: an answer after which nobody asked again, or that
+// nothing catches the answer to any open search any more.
 func ndOver(p *Pass) (at analyze.Sighting, words string, ok bool) {
 	if at, ok := ndSettled(p); ok {
 		return at, "the advertisement passes now", true
 	}
 	for _, r := range p.View.Resolutions {
-		t := targetKernel(p.View, r.Target)
-		if r.ARP || !r.Open() || t == nil {
+		if r.ARP || !r.Open() {
 			continue
 		}
-		v := answerVerdict(t, r)
-		if v.Dies() {
+		t := targetKernel(p.View, r.Target)
+		if t == nil {
 			return at, "", false
 		}
-		at, ok = t.PoliciesChanged, !t.PoliciesChanged.IsZero()
+		v := answerVerdict(t, r)
+		switch {
+		case v.Dies():
+			return at, "", false
+		case v.Decision == spd.Protect:
+			at, words, ok = nowAt(p, t), "an SA carries the advertisement now", true
+		case t.PoliciesChanged.Mono > r.First.Mono:
+			at, words, ok = t.PoliciesChanged, "the policies let the advertisement pass from now on", true
+		}
 	}
-	return at, "the policies let the advertisement pass from now on", ok
+	return at, words, ok
+}
+
+// nowAt is this moment at a host.
+func nowAt(p *Pass, h *analyze.Host) analyze.Sighting {
+	at := p.State.Now
+	at.Origin, at.Number = h.Origin, 0
+	return at
 }
 
 // answerVerdict asks the target's policies what becomes of its advertisement.
@@ -253,7 +288,7 @@ func answerVerdict(t *analyze.Host, r *analyze.Resolution) spd.Verdict {
 // nobody has asked again since.
 func ndSettled(p *Pass) (at analyze.Sighting, ok bool) {
 	for _, r := range p.View.Resolutions {
-		if r.Open() || refuses(p.Host, r) {
+		if r.Open() || refuses(p.Host, r) || untaken(p.Host, r) {
 			return at, false
 		}
 		if at.Before(r.LastAnswer) {
@@ -261,6 +296,12 @@ func ndSettled(p *Pass) (at analyze.Sighting, ok bool) {
 		}
 	}
 	return at, !at.IsZero() && p.Since(at) >= ndSettle
+}
+
+// untaken reports whether the asker's kernel dropped the last answer: its
+// policies have let such answers pass only since then.
+func untaken(h *analyze.Host, r *analyze.Resolution) bool {
+	return !r.ARP && h.KernelSeen && h.Owns(r.Asker) && r.Reasked > 0 && r.LastAnswer.Mono < h.PoliciesChanged.Mono
 }
 
 // refuses reports whether the asker's own inbound policies drop an

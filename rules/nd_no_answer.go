@@ -56,9 +56,6 @@ func reportNoAnswer(p *Pass, c *ndCase) {
 	if !p.View.Involved() {
 		f.Severity = Info
 	}
-	if p.Host.KernelSeen && p.Host.Owns(c.asker) {
-		f.Confidence = Certain
-	}
 	r := c.res
 	what := "neighbour solicitation"
 	if r.ARP {
