@@ -12,10 +12,8 @@ import (
 // for whom: usually nobody listens for ACQUIREs.
 func checkStarved(p *Pass) {
 	s := p.Host.Starved
+	defer p.ResolveOthers(Saw(nowAt(p, p.Host), "a daemon is asked for the SAs now, or no policy lacks one any more"))
 	if s == nil || s.Total == 0 {
-		if s == nil {
-			resolveStarved(p)
-		}
 		return
 	}
 	wait := stallNoIKE
@@ -75,19 +73,4 @@ func starvedWords(h *analyze.Host) string {
 		return "no IKE daemon listens for ACQUIREs, so that nobody can bring one up"
 	}
 	return fmt.Sprintf("%s listens for ACQUIREs, and no ACQUIRE was seen", daemonWords(h))
-}
-
-// resolveStarved ends what checkStarved reported, whatever its subject was.
-func resolveStarved(p *Pass) {
-	over := Saw(p.State.Now, "every policy that lacked an SA has one, or is gone")
-	p.Resolve(p.HostSubject(), over)
-	for i := range p.Host.DB.Policies {
-		pol := &p.Host.DB.Policies[i]
-		if pol.Direction != spd.Out || !pol.Requires() {
-			continue
-		}
-		if a, b, ok := policyEnds(pol); ok {
-			p.Resolve(analyze.MakePairKey(a, b).String(), over)
-		}
-	}
 }

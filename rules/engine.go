@@ -2,6 +2,7 @@ package rules
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"ipsecdiag/analyze"
@@ -106,6 +107,9 @@ func (e *Engine) ask(check func(*Pass), p *Pass) {
 	for _, r := range p.resolved {
 		e.resolve(p, r)
 	}
+	if p.others != nil {
+		e.resolveOthers(p)
+	}
 }
 
 func (e *Engine) report(p *Pass, f Finding) {
@@ -124,6 +128,15 @@ func (e *Engine) report(p *Pass, f Finding) {
 	for _, ev := range f.Evidence {
 		q.last = max(q.last, ev.mono)
 		t.began = min(t.began, ev.mono)
+	}
+}
+
+func (e *Engine) resolveOthers(p *Pass) {
+	for _, t := range slices.Clone(e.live) {
+		claimed := slices.ContainsFunc(p.reports, func(f Finding) bool { return f.ID == t.id })
+		if subject, ok := strings.CutPrefix(t.id, p.Rule.ID+":"); ok && !claimed {
+			e.resolve(p, resolution{subject, p.others})
+		}
 	}
 }
 

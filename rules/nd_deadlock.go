@@ -40,7 +40,7 @@ func reportDeadlock(p *Pass, c *ndCase) {
 			"kernels differ in which of the two wins.", t.Selector)
 	}
 	f.Evidence = deadlockEvidence(p, c)
-	f.Remedies = ndBypass(c)
+	f.Remedies = ndBypass(p, c)
 	if c.confidence == Likely {
 		f.Remedies = append([]remedy.Remedy{watchOn(c.target)}, f.Remedies...)
 	}

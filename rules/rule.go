@@ -39,6 +39,7 @@ type Pass struct {
 	Now   time.Duration // event time, Mono
 
 	reports  []Finding
+	others   []Evidence // see ResolveOthers
 	resolved []resolution
 }
 
@@ -73,6 +74,10 @@ func (p *Pass) Report(f Finding) {
 func (p *Pass) Resolve(subject string, ev ...Evidence) {
 	p.resolved = append(p.resolved, resolution{subject, ev})
 }
+
+// ResolveOthers says, in CheckHost, that whatever the rule once found on this
+// host and does not report now is over, whatever its subject was.
+func (p *Pass) ResolveOthers(ev Evidence) { p.others = []Evidence{ev} }
 
 // FindingID returns the stable id of a finding.
 func FindingID(rule, subject string) string { return rule + ":" + subject }
