@@ -104,7 +104,7 @@ type Finding struct {
 	Pair        []netip.Addr    `json:"pair"` // empty where the subject is a host
 	Subject     string          `json:"subject"`
 	Origins     []string        `json:"origins"`
-	ExplainedBy string          `json:"explained_by,omitempty"`
+	ExplainedBy string          `json:"explained_by"` // empty where it stands by itself
 	FirstSeen   time.Time       `json:"first_seen"`
 	LastSeen    time.Time       `json:"last_seen"`
 	Title       string          `json:"title"`

@@ -140,6 +140,7 @@ func TestVersion(t *testing.T) {
 }
 
 func TestCompletion(t *testing.T) {
+	ipsecdiag(t, nil, "completion", "foo").refused(t, `unknown command "foo"`)
 	for _, shell := range []string{"bash", "zsh", "fish", "powershell"} {
 		if r := ipsecdiag(t, nil, "completion", shell); r.status != statusFine || !strings.Contains(r.stdout, "ipsecdiag") {
 			t.Errorf("%s: got %+v", shell, r)

@@ -40,7 +40,20 @@ func newRoot(io streams) *cobra.Command {
 		newWatch(io), newAnalyze(io), newSnapshot(io), newEvents(io),
 		newExplain(io), newDemo(io), newVersion(io),
 	)
+	root.InitDefaultCompletionCmd()
+	refuseUnknownShell(root)
 	return root
+}
+
+// refuseUnknownShell makes `completion SHELL` fail for a shell that it does not
+// know; cobra's own command prints its help then, and succeeds.
+func refuseUnknownShell(root *cobra.Command) {
+	for _, cmd := range root.Commands() {
+		if cmd.Name() == "completion" {
+			cmd.Args = unknownCommand
+			cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+		}
+	}
 }
 
 func unknownCommand(cmd *cobra.Command, args []string) error {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"time"
 
@@ -50,6 +51,9 @@ func runSnapshot(ctx context.Context, o snapshotOptions, streams streams) error 
 	s, err := kernel.Snapshot(ctx, kernel.Options{Netns: o.netns, Warn: streams.say})
 	if err != nil {
 		return err
+	}
+	if p, err := kernel.Privilege(); err == nil && !p.NetAdmin {
+		return errors.New("CAP_NET_ADMIN is missing: policies and SAs cannot be read; run it as root, or give the program that capability")
 	}
 	for _, m := range s.Missing {
 		streams.say("not in the snapshot: " + m)

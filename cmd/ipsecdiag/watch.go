@@ -94,7 +94,7 @@ func (o *watchOptions) permitted(io streams) (wire bool, err error) {
 	if !p.NetRaw && !p.NetAdmin {
 		return false, errors.New("CAP_NET_RAW (for the wire) and CAP_NET_ADMIN (for policies and SAs) are missing: run it as root, or give the program both capabilities")
 	}
-	if missing := p.Missing(); missing != "" {
+	if missing := p.Missing(); missing != "" && p.NetAdmin { // kernel.Watch tells of the other one
 		io.say(missing)
 	}
 	return p.NetRaw, nil
