@@ -17,16 +17,13 @@ const staleAfter = 120 * time.Second
 const maxEvidence = 16
 
 // maxFindings bounds the findings of one run. Beyond it new ones are not taken
-// up, and counted.
+// up, and counted in State.Evicted.
 const maxFindings = 10_000
 
 // Engine asks the rules of a state as it grows, and follows each finding
 // through its life. It is the one place that remembers.
 type Engine struct {
 	State *analyze.State
-	// Untold is how many claims were not taken up because there are too many
-	// findings already.
-	Untold uint64
 
 	rules  []*Rule
 	tracks map[string]*track
@@ -115,7 +112,7 @@ func (e *Engine) ask(check func(*Pass), p *Pass) {
 func (e *Engine) report(p *Pass, f Finding) {
 	t := e.track(f.ID)
 	if t == nil {
-		e.Untold++
+		e.State.Evicted++
 		return
 	}
 	e.enliven(t)

@@ -73,6 +73,6 @@ func (p *page) lookedAt(sum *Summary) {
 		p.hang("Not seen  ", yellow, plain, text)
 	}
 	if sum.Evicted > 0 {
-		p.hang("Forgotten ", yellow, plain, count(sum.Evicted, "thing")+" for lack of room: pairs, IKE SAs or hosts, the oldest first.")
+		p.hang("Forgotten ", yellow, plain, count(sum.Evicted, "thing")+" for lack of room: pairs, IKE SAs, hosts or findings.")
 	}
 }
