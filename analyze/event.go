@@ -166,11 +166,25 @@ type KernelState struct {
 	Missing   []string          `json:"missing,omitempty"` // parts that could not be read, with the reason
 }
 
-// The parts of a KernelState without which nothing can be said of a host's
-// policies, as they begin an entry of Missing: "policies: the reason".
+// The parts of a KernelState, as they begin an entry of Missing: "policies: the
+// reason". Without the first two nothing can be said of a host's traffic.
 const (
-	PartPolicies = "policies"
-	PartSAs      = "SAs"
+	PartPolicies  = "policies"
+	PartSAs       = "SAs"
+	PartDefaults  = "default actions"
+	PartNeighbors = "neighbour table"
+	PartLinks     = "links"
+	PartAddresses = "addresses"
+	PartRoutes    = "routes"
+	PartCounters  = "counters"
+	PartSettings  = "settings"
+	PartListeners = "listeners for ACQUIRE"
+	// PartSockets are the policies of single sockets, which `ip xfrm policy list
+	// nosock` and configuration files leave out.
+	PartSockets = "socket policies"
+	// PartClock is the time at which it was so: a text does not tell how old it
+	// is, and the header's time is the latest that it names.
+	PartClock = "time"
 )
 
 // Neighbor is an entry of the neighbour table (struct ndmsg).

@@ -21,14 +21,19 @@ type Host struct {
 	// PoliciesChanged is when the SPD was last seen to change; zero while it is
 	// as it was first seen.
 	PoliciesChanged Sighting
-	Release         string
-	DB              spd.Database
-	Links           []Link
-	Addresses       []Address
-	Routes          []Route
-	Sysctls         map[string]string
-	Listeners       []Listener
-	Missing         []string
+	// Changed is when what can be audited last changed: policies, SAs, listeners
+	// for ACQUIRE, settings, addresses. Zero while no snapshot told of them.
+	Changed Sighting
+	// Generation counts those changes.
+	Generation uint64
+	Release    string
+	DB         spd.Database
+	Links      []Link
+	Addresses  []Address
+	Routes     []Route
+	Sysctls    map[string]string
+	Listeners  []Listener
+	Missing    []string
 	// Starved is the present stretch of time in which packets die for lack of
 	// an SA and no ACQUIRE tells which ones; nil where there is none.
 	Starved *Starvation
@@ -183,6 +188,11 @@ func (h *Host) applySnapshot(s *Snapshot) {
 		h.putNeighbor(n, sinceOf(old[n.Addr], n, at))
 	}
 	h.applyCounters(at, s.Counters)
+}
+
+// Lacks reports whether the last snapshot could not tell of a part.
+func (h *Host) Lacks(part string) bool {
+	return slices.ContainsFunc(h.Missing, func(m string) bool { return strings.HasPrefix(m, part+":") })
 }
 
 // unread reports whether a part that a snapshot lacks is one without which

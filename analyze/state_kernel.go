@@ -49,6 +49,18 @@ func (s *State) applyKernel(h *Host, e Event) {
 	case *Snapshot, *PolicyChange, *SAChange, *Expire:
 		h.changes++
 		s.settle(h)
+		h.changed(s.Now, e)
+	case *Daemon:
+		h.changed(s.Now, e)
+	}
+}
+
+// changed notes a change of what can be audited. Changes without a snapshot
+// before them are not the whole picture.
+func (h *Host) changed(at Sighting, e Event) {
+	if _, whole := e.(*Snapshot); whole || h.Generation > 0 {
+		h.Generation++
+		h.Changed = at
 	}
 }
 

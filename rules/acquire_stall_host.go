@@ -39,11 +39,13 @@ func starvedSubject(p *Pass, s *analyze.Starvation) (subject string, pair []neti
 	return k.String(), []netip.Addr{k.A, k.B}
 }
 
-// policyEnds returns the two hosts that a policy wants an SA between, where it
-// names them.
+// policyEnds returns the two hosts that a policy wants an SA between, or lets
+// speak without one, where it names them.
 func policyEnds(p *spd.Policy) (local, peer netip.Addr, ok bool) {
-	if t := p.Templates[0]; t.Mode == spd.Tunnel && t.Src.IsValid() && t.Dst.IsValid() && !t.Dst.IsUnspecified() {
-		return t.Src, t.Dst, true
+	if len(p.Templates) > 0 {
+		if t := p.Templates[0]; t.Mode == spd.Tunnel && t.Src.IsValid() && t.Dst.IsValid() && !t.Dst.IsUnspecified() {
+			return t.Src, t.Dst, true
+		}
 	}
 	s := p.Selector
 	return s.Src.Addr(), s.Dst.Addr(), s.Src.IsSingleIP() && s.Dst.IsSingleIP()

@@ -17,8 +17,11 @@ func TestEveryRuleIsDocumented(t *testing.T) {
 			t.Errorf("rule id %q is malformed or stands twice", r.ID)
 		}
 		seen[r.ID] = true
-		if r.Title == "" || (r.Check == nil && r.CheckHost == nil) {
+		if r.Title == "" || (r.Check == nil && r.CheckHost == nil && r.Audit == nil) {
 			t.Errorf("%s has no title or asks nothing", r.ID)
+		}
+		if (r.Audit == nil) != (len(r.Needs) == 0) {
+			t.Errorf("%s audits %v and needs %q: an audit tells what it rests on", r.ID, r.Audit != nil, r.Needs)
 		}
 		d := r.Doc
 		for part, text := range map[string]string{"symptom": d.Symptom, "cause": d.Cause, "recognised": d.Recognised, "remedy": d.Remedy} {

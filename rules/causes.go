@@ -6,8 +6,20 @@ import (
 )
 
 // cause says which finding explains which: the first is the true cause, the
-// others follow from it on the same pair.
-type cause struct{ effect, by string }
+// others follow from it.
+type cause struct {
+	effect, by string
+	within     within
+}
+
+// within is what a cause and its effect have in common.
+type within uint8
+
+const (
+	oneSubject within = iota // both are about the same pair, policy …
+	onePair                  // both concern the same two hosts
+	oneHost                  // both were found on the same host
+)
 
 // causes is the one table of what explains what.
 var causes = []cause{
@@ -34,7 +46,7 @@ func (e *Engine) relate() {
 	for _, t := range e.live {
 		for _, c := range causes {
 			if t.merged.Rule == c.effect && t.merged.ExplainedBy == "" {
-				t.merged.ExplainedBy = e.explanation(t, c.by)
+				t.merged.ExplainedBy = e.explanation(t, c)
 			}
 		}
 	}
@@ -54,19 +66,38 @@ func (e *Engine) withdraw(t *track) {
 // has another cause.
 const causeGrace = 60 * time.Second
 
-// explanation returns the id of the finding of that rule on the same subject
-// that explains t: one that is not over before t began.
-func (e *Engine) explanation(t *track, rule string) string {
-	o := e.tracks[FindingID(rule, t.merged.Subject)]
-	if o == nil || o.withdrawn {
+// explanation returns the id of the first finding by which c explains t: one
+// that is not over before t began.
+func (e *Engine) explanation(t *track, c cause) string {
+	if c.within == oneSubject {
+		if o := e.tracks[FindingID(c.by, t.merged.Subject)]; o != nil && e.explains(o, t) {
+			return o.id
+		}
 		return ""
 	}
-	if o.merged.State != Resolved {
-		return o.merged.ID
-	}
-	lately := e.State.Now.Mono-o.endMono <= causeGrace
-	if o.endMono >= t.began && (lately || t.merged.State != Open) {
-		return o.merged.ID
+	for _, o := range e.byRule[c.by] {
+		if o != t && related(&o.merged, &t.merged, c.within) && e.explains(o, t) {
+			return o.id
+		}
 	}
 	return ""
+}
+
+// explains reports whether o, of a rule that explains t's, does so in time.
+func (e *Engine) explains(o, t *track) bool {
+	if o.withdrawn || len(o.parts) == 0 {
+		return false
+	}
+	if o.merged.State != Resolved {
+		return true
+	}
+	lately := e.State.Now.Mono-o.endMono <= causeGrace
+	return o.endMono >= t.began && (lately || t.merged.State != Open)
+}
+
+func related(a, b *Finding, w within) bool {
+	if w == onePair {
+		return len(a.Pair) > 0 && slices.Equal(a.Pair, b.Pair)
+	}
+	return slices.ContainsFunc(a.Origins, func(o string) bool { return slices.Contains(b.Origins, o) })
 }

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"time"
@@ -27,7 +28,9 @@ type Engine struct {
 
 	rules  []*Rule
 	tracks map[string]*track
+	byRule map[string][]*track
 	order  []*track // as they were found
+	audits map[*analyze.Host]*auditor
 	live   []*track // those that are open, or were touched at this tick; in order
 }
 
@@ -46,11 +49,21 @@ type track struct {
 	lastOutput outputKey
 }
 
-// part is what one observer has to say: by looking at a pair, or at its kernel
-// as a whole. The two are apart, so that neither ends what the other claims.
+// voice is by which of its questions a rule has found something.
+type voice uint8
+
+const (
+	onPair  voice = iota // Check
+	onHost               // CheckHost
+	onAudit              // Audit
+)
+
+// part is what one observer has to say: by looking at a pair, at its kernel as a
+// whole, or at its databases. They are apart, so that none ends what another
+// claims.
 type part struct {
 	origin  string
-	kernel  bool
+	voice   voice
 	finding Finding
 	state   Status
 	last    time.Duration // newest evidence
@@ -67,7 +80,10 @@ type outputKey struct {
 
 // NewEngine returns an engine that asks those rules of an empty state.
 func NewEngine(state *analyze.State, rules []*Rule) *Engine {
-	return &Engine{State: state, rules: rules, tracks: map[string]*track{}}
+	return &Engine{
+		State: state, rules: rules, tracks: map[string]*track{}, byRule: map[string][]*track{},
+		audits: map[*analyze.Host]*auditor{},
+	}
 }
 
 // Apply folds an event into the state. At whole seconds of event time it asks
@@ -88,16 +104,21 @@ func (e *Engine) Apply(ev analyze.Event) []Finding {
 	for _, h := range e.State.Hosts {
 		for _, r := range e.rules {
 			if r.CheckHost != nil && h.KernelSeen {
-				e.ask(r.CheckHost, &Pass{Rule: r, State: e.State, Host: h})
+				e.ask(r.CheckHost, &Pass{Rule: r, State: e.State, Host: h, voice: onHost})
 			}
 		}
 	}
+	e.auditDue()
 	return e.changed()
 }
 
 func (e *Engine) ask(check func(*Pass), p *Pass) {
 	p.Now = e.State.Now.Mono
 	check(p)
+	if p.more > 0 {
+		last := &p.reports[len(p.reports)-1]
+		last.Explanation += fmt.Sprintf(" There are %d more of this kind on this host; they are not listed.", p.more)
+	}
 	for _, f := range p.reports {
 		e.report(p, f)
 	}
@@ -117,7 +138,7 @@ func (e *Engine) report(p *Pass, f Finding) {
 	}
 	e.enliven(t)
 	t.reopen(p.Now)
-	q := t.part(p.Host.Origin.String(), p.View == nil)
+	q := t.part(p.Host.Origin.String(), p.voice)
 	q.finding, q.state = f, f.State
 	if f.State == Resolved {
 		t.endMono = p.Now
@@ -144,6 +165,8 @@ func (e *Engine) track(id string) *track {
 	if t == nil && len(e.order) < maxFindings {
 		t = &track{id: id, seq: len(e.order), firstSeen: e.State.Now.Time, began: e.State.Now.Mono}
 		e.tracks[id] = t
+		rule, _, _ := strings.Cut(id, ":")
+		e.byRule[rule] = append(e.byRule[rule], t)
 		e.order = append(e.order, t)
 	}
 	return t
@@ -171,7 +194,7 @@ func (e *Engine) resolve(p *Pass, r resolution) {
 		return
 	}
 	for _, q := range t.parts {
-		if q.origin == p.Host.Origin.String() && q.kernel == (p.View == nil) && q.state != Resolved {
+		if q.origin == p.Host.Origin.String() && q.voice == p.voice && q.state != Resolved {
 			q.state, t.endMono = Resolved, p.Now
 			e.enliven(t)
 			q.finding.Evidence = append(q.finding.Evidence, r.evidence...)
@@ -179,13 +202,13 @@ func (e *Engine) resolve(p *Pass, r resolution) {
 	}
 }
 
-func (t *track) part(origin string, kernel bool) *part {
+func (t *track) part(origin string, v voice) *part {
 	for _, q := range t.parts {
-		if q.origin == origin && q.kernel == kernel {
+		if q.origin == origin && q.voice == v {
 			return q
 		}
 	}
-	q := &part{origin: origin, kernel: kernel}
+	q := &part{origin: origin, voice: v}
 	t.parts = append(t.parts, q)
 	return q
 }
@@ -217,7 +240,7 @@ func (e *Engine) changed() []Finding {
 
 func (t *track) age(now time.Duration) {
 	for _, q := range t.parts {
-		if q.state == Open && now-q.last > staleAfter {
+		if q.voice != onAudit && q.state == Open && now-q.last > staleAfter {
 			q.state = Stale
 		}
 	}

@@ -28,19 +28,30 @@ type Rule struct {
 	Check func(*Pass)
 	// CheckHost asks it of a network stack whose kernel is seen.
 	CheckHost func(*Pass)
+	// Audit asks it of what a kernel holds, without traffic: when that changed
+	// (Host.Generation) and is quiet again, and when Pass.AskAgain said. It
+	// reports all that is wrong each time: what it does not report any more is
+	// over. Until then a finding stays open, however old its evidence.
+	Audit func(*Pass)
+	// Needs are the parts of the kernel's state (analyze.PartPolicies …) that
+	// Audit rests on: where one could not be read, nothing is asked.
+	Needs []string
 }
 
 // Pass is one asking of one rule.
 type Pass struct {
 	Rule  *Rule
 	State *analyze.State
-	View  *analyze.View // nil in CheckHost
+	View  *analyze.View // nil in CheckHost and Audit
 	Host  *analyze.Host
 	Now   time.Duration // event time, Mono
 
+	voice    voice
 	reports  []Finding
 	others   []Evidence // see ResolveOthers
 	resolved []resolution
+	more     int           // findings of an audit beyond maxAudited
+	again    time.Duration // see AskAgain; 0: not
 }
 
 type resolution struct {
@@ -67,6 +78,10 @@ func (p *Pass) Finding() Finding {
 // Report claims a finding, made by Finding and filled in with the case.
 func (p *Pass) Report(f Finding) {
 	f.ID = FindingID(f.Rule, f.Subject)
+	if p.voice == onAudit && len(p.reports) >= maxAudited {
+		p.more++
+		return
+	}
 	p.reports = append(p.reports, f)
 }
 

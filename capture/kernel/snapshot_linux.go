@@ -98,30 +98,30 @@ func (p *parts) xfrm() {
 	p.s.SAs, err = dumpSAs(p.r.w)
 	p.note(analyze.PartSAs, err)
 	if p.s.Defaults, err = readDefaults(p.r.w); !errors.Is(err, unix.EINVAL) { // before Linux 5.14
-		p.note("default actions", err)
+		p.note(analyze.PartDefaults, err)
 	}
 }
 
 func (p *parts) network() {
 	var err error
 	p.s.Neighbors, err = dumpNeighbors(p.r.w)
-	p.note("neighbour table", err)
+	p.note(analyze.PartNeighbors, err)
 	p.s.Links, err = dumpLinks(p.r.w)
-	p.note("links", err)
+	p.note(analyze.PartLinks, err)
 	p.s.Addresses, err = dumpAddresses(p.r.w)
-	p.note("addresses", err)
+	p.note(analyze.PartAddresses, err)
 	p.s.Routes, err = dumpRoutes(p.r.w)
-	p.note("routes", err)
+	p.note(analyze.PartRoutes, err)
 }
 
 func (p *parts) files() {
 	var err error
 	p.s.Counters, err = p.r.proc.counters()
-	p.note("counters", err)
+	p.note(analyze.PartCounters, err)
 	p.s.Sysctls, err = p.r.proc.sysctls(sysctlPatterns...)
-	p.note("settings", err)
+	p.note(analyze.PartSettings, err)
 	p.s.Listeners, err = p.r.listeners.read()
-	p.note("listeners for ACQUIRE", err)
+	p.note(analyze.PartListeners, err)
 }
 
 // explain says what an error of the kernel means here.
