@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ipsecdiag/analyze/spd"
+	"ipsecdiag/analyze/spd/secret"
 )
 
 const glassIfcfg = `# glass's end
@@ -65,7 +66,7 @@ func TestIfcfgDoesWhatIfupDoes(t *testing.T) {
 	if !reflect.DeepEqual(sas, wantSAs) || !reflect.DeepEqual(policies, wantPolicies) {
 		t.Errorf("SAs\n%s\npolicies\n%s", strings.Join(sas, "\n"), strings.Join(policies, "\n"))
 	}
-	if k := r.Keys[r.DB.SAs[0].Key()]; !k.Auth.Equal(newSecret([]byte("sixteen_bytes_ok"))) || k.Enc.Len() != 192 {
+	if k := r.Keys[r.DB.SAs[0].Key()]; !k.Auth.Equal(secret.New([]byte("sixteen_bytes_ok"))) || k.Enc.Len() != 192 {
 		t.Errorf("keys: %v", k)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"ipsecdiag/analyze/spd"
+	"ipsecdiag/analyze/spd/secret"
 )
 
 const key16, key20, key24 = "0x00112233445566778899aabbccddeeff", "0x00112233445566778899aabbccddeeff00112233",
@@ -78,7 +79,7 @@ func TestSetkeyConfDoesWhatSetkeyDoes(t *testing.T) {
 	if !reflect.DeepEqual(r.DB.SAs, wantSAs) {
 		t.Errorf("SAs:\n%+v\nwant\n%+v", r.DB.SAs, wantSAs)
 	}
-	if k := r.Keys[r.DB.SAs[0].Key()]; !k.Auth.Equal(newSecret([]byte("sixteen;bytes#ok"))) || k.Enc.Len() != 192 {
+	if k := r.Keys[r.DB.SAs[0].Key()]; !k.Auth.Equal(secret.New([]byte("sixteen;bytes#ok"))) || k.Enc.Len() != 192 {
 		t.Errorf("keys: %v", k)
 	}
 }

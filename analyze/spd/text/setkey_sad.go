@@ -1,6 +1,9 @@
 package text
 
-import "ipsecdiag/analyze/spd"
+import (
+	"ipsecdiag/analyze/spd"
+	"ipsecdiag/analyze/spd/secret"
+)
 
 // nattPort is the UDP port where none is written (parse.y DEFAULT_NATT_PORT).
 const nattPort = 4500
@@ -171,7 +174,7 @@ func (w *confWords) algorithm(u use, unknown string) (*spd.Algorithm, Secret) {
 // confKey reads a key as setkey's grammar has it.
 func confKey(s string, quoted bool) (Secret, bool) {
 	if quoted {
-		return newSecret([]byte(s)), true
+		return secret.New([]byte(s)), true
 	}
 	if len(s) < 3 || (s[:2] != "0x" && s[:2] != "0X") {
 		return Secret{}, false
