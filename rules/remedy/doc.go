@@ -1,3 +1,4 @@
 // Package remedy holds remedies as data: what would be done about a finding,
-// and the command that does it. It changes nothing itself.
+// computed from the state of a kernel alone, with the inverse of each step, and
+// what renders it for people and for other programs. It changes nothing itself.
 package remedy
