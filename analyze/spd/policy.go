@@ -105,6 +105,7 @@ type Policy struct {
 	Flags     uint8      `json:"flags,omitempty"` // XFRM_POLICY_LOCALOK 1, XFRM_POLICY_ICMP 2
 	Templates []Template `json:"templates,omitempty"`
 	Offload   *Offload   `json:"offload,omitempty"`
+	Limits    Lifetime   `json:"limits,omitzero"`
 	AddTime   uint64     `json:"add_time,omitempty"` // seconds since 1970, whole seconds only
 	UseTime   uint64     `json:"use_time,omitempty"` // seconds since 1970, 0: never used
 	// Socket marks a policy that belongs to one socket (IP_XFRM_POLICY): the

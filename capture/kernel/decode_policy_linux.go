@@ -66,7 +66,7 @@ func decodePolicyInfo(b []byte) (spd.Policy, error) {
 	}
 	p := spd.Policy{
 		Action: spd.Action(info.Action), Priority: info.Priority, Index: info.Index, Flags: info.Flags,
-		AddTime: info.Curlft.AddTime, UseTime: info.Curlft.UseTime,
+		Limits: decodeLifetime(&info.Lft), AddTime: info.Curlft.AddTime, UseTime: info.Curlft.UseTime,
 	}
 	setDirection(&p, info.Dir)
 	p.Selector, err = decodeSelector(&info.Sel)

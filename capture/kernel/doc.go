@@ -6,7 +6,8 @@
 // Netlink messages are decoded in the decode_*.go files, which are pure
 // functions of bytes. Keys are dropped as SAs are decoded.
 //
-// The package changes nothing in the kernel. One thing could: a socket in the
+// A Handle changes one object at a time, in the write_*.go files. Nothing else
+// changes anything in the kernel. One thing could: a socket in the
 // multicast group XFRMNLGRP_ACQUIRE makes the kernel create larval SAs
 // (km_is_alive, xfrm_state_find). AcquireMode says when Watch joins it.
 package kernel

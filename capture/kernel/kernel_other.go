@@ -8,9 +8,10 @@ import (
 	"iter"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/spd"
 )
 
-// ErrNeedsLinux is returned by Snapshot and Watch on other systems.
+// ErrNeedsLinux is returned by everything that asks a kernel on other systems.
 var ErrNeedsLinux = errors.New("reading kernel state needs Linux")
 
 // Snapshot returns ErrNeedsLinux.
@@ -23,3 +24,19 @@ func Watch(context.Context, Options) iter.Seq2[analyze.Event, error] {
 
 // Privilege returns ErrNeedsLinux.
 func Privilege() (Privileges, error) { return Privileges{}, ErrNeedsLinux }
+
+// The methods of a Handle return ErrNeedsLinux.
+
+func (h *Handle) Place() (boot, namespace string, err error)             { return "", "", ErrNeedsLinux }
+func (h *Handle) Policies(context.Context) ([]spd.Policy, error)         { return nil, ErrNeedsLinux }
+func (h *Handle) SAs(context.Context) ([]spd.SA, error)                  { return nil, ErrNeedsLinux }
+func (h *Handle) Neighbors(context.Context) ([]analyze.Neighbor, error)  { return nil, ErrNeedsLinux }
+func (h *Handle) AddPolicy(context.Context, spd.Policy) error            { return ErrNeedsLinux }
+func (h *Handle) ReplacePolicy(context.Context, spd.Policy) error        { return ErrNeedsLinux }
+func (h *Handle) DeletePolicy(context.Context, spd.Policy) error         { return ErrNeedsLinux }
+func (h *Handle) AddSA(context.Context, spd.SA, []byte, []byte) error    { return ErrNeedsLinux }
+func (h *Handle) DeleteSA(context.Context, spd.SA) error                 { return ErrNeedsLinux }
+func (h *Handle) PutNeighbor(context.Context, analyze.Neighbor) error    { return ErrNeedsLinux }
+func (h *Handle) DeleteNeighbor(context.Context, analyze.Neighbor) error { return ErrNeedsLinux }
+func (h *Handle) Sysctl(string) (string, error)                          { return "", ErrNeedsLinux }
+func (h *Handle) SetSysctl(string, string) error                         { return ErrNeedsLinux }

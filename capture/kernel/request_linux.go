@@ -30,6 +30,7 @@ type request struct {
 	flags    int    // unix.NLM_F_DUMP for a table
 	data     []byte // what follows the netlink header
 	limit    int    // of entries; 0: none
+	secret   bool   // data holds keys: no copy of it is left behind
 }
 
 // ask puts a request to the kernel of the thread's namespace and hands each
@@ -43,7 +44,13 @@ func ask(w *waiter, q request, f func([]byte) error) error {
 	defer s.close()
 	req := nl.NewNetlinkRequest(int(q.kind), q.flags)
 	req.AddRawData(q.data)
-	if err := s.send(req.Serialize()); err != nil {
+	raw := req.Serialize()
+	err = s.send(raw)
+	if q.secret {
+		clear(raw)
+		clear(req.RawData)
+	}
+	if err != nil {
 		return err
 	}
 	a := answers{request: q, seq: req.Seq, f: f}
