@@ -179,9 +179,7 @@ func (h *Host) applySnapshot(s *Snapshot) {
 	h.Release, h.Links, h.Addresses, h.Routes = s.Release, s.Links, s.Addresses, s.Routes
 	h.Listeners, h.Missing = s.Listeners, s.Missing
 	h.Sysctls = maps.Clone(s.Sysctls)
-	h.DB = spd.Database{
-		Policies: slices.Clone(s.Policies), SAs: slices.Clone(s.SAs), Defaults: s.Defaults,
-	}
+	h.DB = s.Database()
 	old := h.neighbors
 	h.neighbors = make(map[netip.Addr][]neighborState, len(s.Neighbors))
 	for _, n := range s.Neighbors {

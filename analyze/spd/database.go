@@ -23,12 +23,31 @@ func (d Defaults) Action(dir Direction) Action {
 
 // Database is one network namespace's SPD and SAD. The zero value is a host
 // without any policy.
+//
+// The slices may be set and appended to. Their elements must not be changed in
+// their place after a lookup: indexes would not know. A database is not for
+// concurrent use, not even for lookups. Clone makes a copy that can be changed
+// while the first stays as it is.
 type Database struct {
 	// Policies in order of age, the oldest first: between equal priorities
 	// the older one wins.
 	Policies []Policy
 	SAs      []SA
 	Defaults Defaults
+	// Devices are those whose settings exempt packets from policies.
+	Devices []Device
+
+	policies *policyIndex
+	sas      *saIndex
+}
+
+// Clone returns a copy that shares no entry with db, for asking what would be
+// if a policy were changed.
+func (db *Database) Clone() Database {
+	return Database{
+		Policies: slices.Clone(db.Policies), SAs: slices.Clone(db.SAs),
+		Defaults: db.Defaults, Devices: slices.Clone(db.Devices),
+	}
 }
 
 // PutPolicy adds p as the youngest policy, or replaces the one with p's
@@ -38,26 +57,42 @@ type Database struct {
 // not show that: Verdict.Tied warns of every tie that matters.)
 func (db *Database) PutPolicy(p Policy) {
 	db.DeletePolicy(p.Identity())
+	x := db.policyIndex()
 	db.Policies = append(db.Policies, p)
+	if x != nil {
+		x.add(&db.Policies[len(db.Policies)-1])
+		x.first = &db.Policies[0]
+	}
 }
 
 // HasPolicy reports whether p itself is there already, as after a dump that is
 // younger than the news of p's making: the same identity and index.
 func (db *Database) HasPolicy(p *Policy) bool {
-	return slices.ContainsFunc(db.Policies, func(o Policy) bool {
-		return p.Index != 0 && o.Index == p.Index && !o.Socket && o.Identity() == p.Identity()
-	})
+	i := db.findPolicy(p.Identity())
+	return i >= 0 && p.Index != 0 && db.Policies[i].Index == p.Index
 }
 
 // DeletePolicy removes the policy with that identity and reports whether there
 // was one. Socket policies are never removed by identity: many may be equal.
 func (db *Database) DeletePolicy(id Identity) bool {
-	i := slices.IndexFunc(db.Policies, func(p Policy) bool { return !p.Socket && p.Identity() == id })
+	i := db.findPolicy(id)
 	if i < 0 {
 		return false
 	}
+	if x := db.policyIndex(); x != nil {
+		x.remove(i, &db.Policies[i])
+	}
 	db.Policies = slices.Delete(db.Policies, i, i+1)
 	return true
+}
+
+// findPolicy returns the place of the policy with that identity, -1 where there
+// is none.
+func (db *Database) findPolicy(id Identity) int {
+	if x := db.policyIndex(); x != nil {
+		return x.find(db, id)
+	}
+	return slices.IndexFunc(db.Policies, func(p Policy) bool { return !p.Socket && p.Identity() == id })
 }
 
 // PutSA adds s or replaces the SA with s's key. With its SPI known, it takes
@@ -65,13 +100,25 @@ func (db *Database) DeletePolicy(id Identity) bool {
 // one's end (xfrm_state_add).
 func (db *Database) PutSA(s SA) {
 	if i := db.findLarval(&s); i >= 0 {
-		db.SAs = slices.Delete(db.SAs, i, i+1)
+		db.cutSA(i)
 	}
 	if i := db.findSA(&s); i >= 0 {
 		db.SAs[i] = s
 		return
 	}
+	x := db.saIndex()
 	db.SAs = append(db.SAs, s)
+	if x != nil {
+		x.add(&db.SAs[len(db.SAs)-1])
+		x.first = &db.SAs[0]
+	}
+}
+
+func (db *Database) cutSA(i int) {
+	if x := db.saIndex(); x != nil {
+		x.remove(i, &db.SAs[i])
+	}
+	db.SAs = slices.Delete(db.SAs, i, i+1)
 }
 
 // findLarval returns the larval SA that s answers: the one with its ACQUIRE
@@ -82,7 +129,7 @@ func (db *Database) findLarval(s *SA) int {
 		return -1
 	}
 	like := -1
-	for i := range db.SAs {
+	for i := range db.sasTo(s.Dst) {
 		o := &db.SAs[i]
 		if !o.Larval() || o.Proto != s.Proto || o.Dst != s.Dst {
 			continue
@@ -103,27 +150,30 @@ func (db *Database) DeleteSA(s SA) bool {
 	if i < 0 {
 		return false
 	}
-	db.SAs = slices.Delete(db.SAs, i, i+1)
+	db.cutSA(i)
 	return true
 }
 
 func (db *Database) findSA(s *SA) int {
-	return slices.IndexFunc(db.SAs, func(o SA) bool {
-		if o.Key() != s.Key() {
-			return false
+	for i := range db.sasTo(s.Dst) {
+		o := &db.SAs[i]
+		if o.Key() == s.Key() && (s.SPI != 0 || (o.Seq == s.Seq && o.Src == s.Src && o.ReqID == s.ReqID)) {
+			return i
 		}
-		return s.SPI != 0 || (o.Seq == s.Seq && o.Src == s.Src && o.ReqID == s.ReqID)
-	})
+	}
+	return -1
 }
 
 // FlushPolicies removes all policies of one type (XFRM_MSG_FLUSHPOLICY).
 func (db *Database) FlushPolicies(t PolicyType) {
+	db.policies = nil
 	db.Policies = slices.DeleteFunc(db.Policies, func(p Policy) bool { return p.Type == t && !p.Socket })
 }
 
 // FlushSAs removes all SAs of one protocol, of every protocol where proto is
 // ProtoAny or the kernel's IPSEC_PROTO_ANY, 255 (XFRM_MSG_FLUSHSA).
 func (db *Database) FlushSAs(proto uint8) {
+	db.sas = nil
 	db.SAs = slices.DeleteFunc(db.SAs, func(s SA) bool {
 		return proto == ProtoAny || proto == 255 || s.Proto == proto
 	})
