@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"io"
-	"time"
 
 	"github.com/spf13/cobra"
 
-	"ipsecdiag/analyze"
+	"ipsecdiag/capture"
 	"ipsecdiag/capture/kernel"
 )
 
@@ -36,17 +34,6 @@ func newSnapshot(io streams) *cobra.Command {
 	return cmd
 }
 
-// snapshotVersion is the version of the snapshot's JSON. Fields are only ever
-// added within a version.
-const snapshotVersion = 1
-
-type snapshotDocument struct {
-	Version int            `json:"version"`
-	Time    time.Time      `json:"time"`
-	Origin  analyze.Origin `json:"origin"`
-	analyze.KernelState
-}
-
 func runSnapshot(ctx context.Context, o snapshotOptions, streams streams) error {
 	s, err := kernel.Snapshot(ctx, kernel.Options{Netns: o.netns, Warn: streams.say})
 	if err != nil {
@@ -59,9 +46,6 @@ func runSnapshot(ctx context.Context, o snapshotOptions, streams streams) error 
 		streams.say("not in the snapshot: " + m)
 	}
 	return outputTo(o.output, 0o600, streams.out, func(w io.Writer) error {
-		e := json.NewEncoder(w)
-		e.SetEscapeHTML(false)
-		e.SetIndent("", "  ")
-		return e.Encode(snapshotDocument{snapshotVersion, s.Time.UTC(), s.Origin, s.KernelState})
+		return capture.WriteSnapshot(w, s)
 	})
 }

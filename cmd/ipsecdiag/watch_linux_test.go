@@ -15,6 +15,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ipsecdiag/analyze"
 	"ipsecdiag/capture/kernel"
 )
 
@@ -131,7 +132,12 @@ func TestSnapshot(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var d snapshotDocument
+	var d struct {
+		Version int
+		Time    time.Time
+		Origin  analyze.Origin
+		analyze.KernelState
+	}
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.DisallowUnknownFields()
 	if err := decoder.Decode(&d); err != nil || d.Version != 1 || d.Release == "" || len(d.Links) == 0 || d.Time.IsZero() {

@@ -65,7 +65,7 @@ func (p *ipParser) line(at Pos, text string) {
 // there is none.
 func (p *ipParser) body(at Pos, w *words, handle func(any, *words), e any, common *entry) {
 	if handle == nil {
-		p.r.Errors.add(at, "not a known line of ip xfrm output; the entry is taken without it")
+		p.r.Errors.note(at, "not a known line of ip xfrm output; the entry is taken without it")
 		return
 	}
 	handle(e, w)

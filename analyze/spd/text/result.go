@@ -60,6 +60,9 @@ func (p Pos) String() string {
 type Problem struct {
 	Pos
 	What string `json:"what"`
+	// Incomplete is set where something is left out because of it: a policy, an
+	// SA, a command.
+	Incomplete bool `json:"incomplete,omitempty"`
 }
 
 // Error renders p as file:line: what.
@@ -71,12 +74,16 @@ type Problems struct {
 	More int       `json:"more,omitempty"` // how many more there were
 }
 
-func (p *Problems) add(at Pos, what string) {
+// add notes that something is left out, note that it is not.
+func (p *Problems) add(at Pos, what string)  { p.put(Problem{at, what, true}) }
+func (p *Problems) note(at Pos, what string) { p.put(Problem{at, what, false}) }
+
+func (p *Problems) put(x Problem) {
 	if len(p.List) >= maxProblems {
 		p.More++
 		return
 	}
-	p.List = append(p.List, Problem{Pos: at, What: what})
+	p.List = append(p.List, x)
 }
 
 // Source says what a file was taken for.

@@ -72,7 +72,7 @@ func (p *dumpParser) line(at Pos, text string) {
 	case bad == nil:
 		p.r.Errors.add(at, "not a line of setkey -D or setkey -DP")
 	case !known:
-		p.r.Errors.add(at, "not a known line of setkey's output; the entry is taken without it")
+		p.r.Errors.note(at, "not a known line of setkey's output; the entry is taken without it")
 	default:
 		if w.end(); w.bad != "" {
 			p.r.Errors.add(at, w.bad+"; the entry of line "+lineNumber(start)+" is left out")
