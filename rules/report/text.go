@@ -23,6 +23,14 @@ func Text(w io.Writer, findings []rules.Finding, sum Summary, o Options) error {
 	return p.flush(w)
 }
 
+// One writes one finding in full, with what it explains of all the others.
+func One(w io.Writer, f rules.Finding, all []rules.Finding, o Options) error {
+	p := newPage(o)
+	_, effects := group(all)
+	p.finding(&f, effects)
+	return p.flush(w)
+}
+
 // Change writes what a finding says now that it is new or changed: in full
 // while it is open, in short once it is over.
 func Change(w io.Writer, f rules.Finding, o Options) error {
