@@ -1,14 +1,21 @@
 package main
 
 import (
+	"context"
+	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"ipsecdiag/cmd/ipsecdiag/live"
+	"ipsecdiag/rules"
 )
 
 type analyzeOptions struct {
 	format format
 	output string
+	view   bool
 }
 
 const analyzeLong = `Reads captures (pcap, pcapng; plain, gzip or zstd) and recordings of watch -w,
@@ -27,19 +34,52 @@ func newAnalyze(io streams) *cobra.Command {
 	}
 	cmd.Flags().Var(&o.format, "format", "how to write findings")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "write to this `FILE` instead of standard output")
+	cmd.Flags().BoolVar(&o.view, "tui", false, "browse it full-screen, where there is a terminal")
 	completeFormat(cmd)
 	return cmd
 }
 
 func runAnalyze(cmd *cobra.Command, o analyzeOptions, paths []string, streams streams) error {
+	if err := o.contradicts(cmd); err != nil {
+		return err
+	}
 	engine := newEngine()
 	if err := judge(engine, replay(cmd.Context(), paths, streams)); err != nil {
 		return err
+	}
+	if o.view && streams.fullScreen() {
+		return browse(cmd.Context(), engine, paths, streams)
 	}
 	err := outputTo(o.output, 0o644, streams.out, func(w io.Writer) error {
 		return writeReport(w, o.format, engine)
 	})
 	if err != nil {
+		return err
+	}
+	return found(engine.Findings())
+}
+
+// contradicts says which flags exclude each other.
+func (o *analyzeOptions) contradicts(cmd *cobra.Command) error {
+	for _, flag := range []string{"format", "output"} {
+		if o.view && cmd.Flags().Changed(flag) {
+			return fmt.Errorf("--tui shows the findings on the terminal: it does not go with --%s", flag)
+		}
+	}
+	return nil
+}
+
+// browse shows what was read full-screen.
+func browse(ctx context.Context, engine *rules.Engine, paths []string, streams streams) error {
+	title := filepath.Base(paths[0])
+	if more := len(paths) - 1; more > 0 {
+		title += fmt.Sprintf(" and %d more", more)
+	}
+	source := &still{feed: live.NewFeed(engine)}
+	if err := streams.show(ctx, source, live.Options{Title: title, Still: true}); err != nil {
+		return err
+	}
+	if err := takeLeave(streams, engine); err != nil {
 		return err
 	}
 	return found(engine.Findings())

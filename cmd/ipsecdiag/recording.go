@@ -11,7 +11,7 @@ import (
 	"ipsecdiag/capture"
 )
 
-// recording is the file of -w. Its zero value records nothing.
+// recording is the file of -w. Without a path it records nothing.
 type recording struct {
 	path        string
 	host, netns string
@@ -43,7 +43,8 @@ func kernelRelease() string {
 	return strings.TrimSpace(string(release))
 }
 
-// put records an event, which gives it its number.
+// put records an event, which gives it its number. It is not to be called while
+// close may be.
 func (r *recording) put(e analyze.Event) error {
 	if err := r.open(); err != nil || r.rec == nil {
 		return err
@@ -51,11 +52,21 @@ func (r *recording) put(e analyze.Event) error {
 	return r.rec.Record(e)
 }
 
+// on reports whether there is a file that is being written.
+func (r *recording) on() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.rec != nil
+}
+
+// close ends the recording; it begins anew no more.
 func (r *recording) close() error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.rec == nil {
+	rec := r.rec
+	r.path, r.rec = "", nil
+	if rec == nil {
 		return nil
 	}
-	return errors.Join(r.rec.Close(), r.file.Close())
+	return errors.Join(rec.Close(), r.file.Close())
 }

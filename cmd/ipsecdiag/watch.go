@@ -20,12 +20,14 @@ type watchOptions struct {
 	format     format
 	acquire    kernel.AcquireMode
 	netns      string
+	plain      bool
 }
 
 const watchLong = `Watches interfaces ("any": all) and the kernel of this host, and says what is
-wrong as soon as it is clear. Ends by --for, Ctrl-C, or when the interface
-vanishes. Needs Linux, CAP_NET_RAW for the wire and CAP_NET_ADMIN for policies
-and SAs; root has both.`
+wrong as soon as it is clear: full-screen on a terminal ("?" shows the keys), in
+lines with --plain, with --format json, or where output goes elsewhere. Ends by
+--for, Ctrl-C, or when the interface vanishes. Needs Linux, CAP_NET_RAW for the
+wire and CAP_NET_ADMIN for policies and SAs; root has both.`
 
 const acquireUsage = `when to listen for ACQUIREs: auto, always or never;
 auto: while an IKE daemon does, since listening
@@ -50,6 +52,7 @@ func newWatch(io streams) *cobra.Command {
 	f.StringVarP(&o.record, "write", "w", "", "record to this `FILE` (pcapng, without keys)")
 	f.Var(&o.format, "format", "json: one finding a line")
 	f.Var(&o.acquire, "acquire", acquireUsage)
+	f.BoolVar(&o.plain, "plain", false, "print lines on a terminal too")
 	netnsFlag(cmd, &o.netns)
 	completeFormat(cmd)
 	completeFlag(cmd, "acquire", []string{"auto", "always", "never"})
@@ -61,10 +64,17 @@ func runWatch(ctx context.Context, o watchOptions, io streams) error {
 	if err != nil {
 		return err
 	}
-	ctx, end := o.limit(ctx)
+	ctx, stop := o.limit(ctx)
+	defer stop()
+	watching, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	w := newWatcher(o, io, end)
-	err = errors.Join(w.run(ctx, wire), w.recording.close())
+	if o.fullScreen(io) {
+		err = w.show(ctx, watching, wire)
+	} else {
+		err = w.run(watching, wire)
+	}
+	err = errors.Join(err, w.stopRecording())
 	if errors.Is(err, syscall.EPIPE) { // whoever read has seen enough
 		err = nil
 	}
@@ -101,11 +111,17 @@ func (o *watchOptions) permitted(io streams) (wire bool, err error) {
 }
 
 // limit ends a context after --for.
-func (o *watchOptions) limit(ctx context.Context) (context.Context, context.CancelCauseFunc) {
-	ctx, end := context.WithCancelCause(ctx)
+func (o *watchOptions) limit(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := context.WithCancel(ctx)
 	if o.duration > 0 {
-		t := time.AfterFunc(o.duration, func() { end(nil) })
+		t := time.AfterFunc(o.duration, stop)
 		context.AfterFunc(ctx, func() { t.Stop() })
 	}
-	return ctx, end
+	return ctx, stop
+}
+
+// fullScreen reports whether the view is to be shown: to somebody who can press
+// its keys, and does not want lines.
+func (o *watchOptions) fullScreen(io streams) bool {
+	return !o.plain && o.format == formatText && isTerminal(io.in) && io.fullScreen()
 }

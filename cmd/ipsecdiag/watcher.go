@@ -7,33 +7,64 @@ import (
 	"iter"
 	"os"
 	"strings"
+	"sync"
 	"time"
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/capture"
 	"ipsecdiag/capture/kernel"
+	"ipsecdiag/cmd/ipsecdiag/live"
 	"ipsecdiag/rules"
 )
 
 // watcher is one run of watch.
 type watcher struct {
 	watchOptions
-	io        streams
-	host      string
+	io     streams
+	host   string
+	end    context.CancelCauseFunc
+	began  time.Time
+	opened chan struct{} // closed when the wire is being read
+	// begun is called when the kernel is being read too, changed with what is
+	// new of the findings.
+	begun   func(what string)
+	changed func([]rules.Finding) error
+
+	mu        sync.Mutex // what is below: the view looks in while events come
 	engine    *rules.Engine
+	feed      *live.Feed
 	recording *recording
-	end       context.CancelCauseFunc
-	began     time.Time
-	opened    chan struct{} // closed when the wire is being read
+	recorded  []string // files that were recorded to
 }
 
 func newWatcher(o watchOptions, io streams, end context.CancelCauseFunc) *watcher {
 	host, _ := os.Hostname()
-	return &watcher{
-		watchOptions: o, io: io, host: host, engine: newEngine(),
+	engine := newEngine()
+	w := &watcher{
+		watchOptions: o, io: io, host: host, engine: engine, feed: live.NewFeed(engine),
 		recording: &recording{path: o.record, host: host, netns: o.netns},
 		end:       end, began: time.Now(), opened: make(chan struct{}),
 	}
+	w.begun, w.changed = w.announce, w.print
+	if o.record != "" {
+		w.recorded = []string{o.record}
+	}
+	return w
+}
+
+// announce says in a line what is watched.
+func (w *watcher) announce(what string) {
+	fmt.Fprintf(w.io.err, "watching %s; Ctrl-C ends it\n", what)
+}
+
+// print writes what is new of the findings.
+func (w *watcher) print(changed []rules.Finding) error {
+	for _, f := range changed {
+		if err := writeChange(w.io.out, w.format, f); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // run follows the events until the context or a source ends.
@@ -132,20 +163,27 @@ func (w *watcher) started(wire bool) {
 	if w.netns != "" {
 		where += ", namespace " + w.netns
 	}
-	fmt.Fprintf(w.io.err, "watching %s on %s; Ctrl-C ends it\n", what, where)
+	w.begun(what + " on " + where)
 }
 
-// see records an event, judges it and prints what is new.
+// see records an event, judges it and tells what is new.
 func (w *watcher) see(e analyze.Event) error {
-	if err := w.recording.put(e); err != nil {
+	changed, err := w.fold(e)
+	if err != nil {
 		return err
 	}
-	for _, f := range w.engine.Apply(e) {
-		if err := writeChange(w.io.out, w.format, f); err != nil {
-			return err
-		}
+	return w.changed(changed)
+}
+
+func (w *watcher) fold(e analyze.Event) ([]rules.Finding, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if err := w.recording.put(e); err != nil {
+		return nil, err
 	}
-	return nil
+	changed := w.engine.Apply(e)
+	w.feed.Saw(e)
+	return changed, nil
 }
 
 // summarize says on standard error what was seen.
@@ -160,9 +198,13 @@ func (w *watcher) summarize() {
 	}
 	fmt.Fprintf(w.io.err, "watched for %v: %d control frames, %d ESP or AH packets, %s\nfindings: %d open, %d resolved\n",
 		time.Since(w.began).Round(100*time.Millisecond), s.Frames, s.Packets, losses(s), open, resolved)
-	if w.record != "" {
-		fmt.Fprintf(w.io.err, "recorded to %s; ipsecdiag analyze %s says it again\n", w.record, w.record)
+	for _, file := range w.recorded {
+		fmt.Fprintln(w.io.err, recordedTo(file))
 	}
+}
+
+func recordedTo(file string) string {
+	return fmt.Sprintf("recorded to %s; ipsecdiag analyze %s says it again", file, file)
 }
 
 func tally(findings []rules.Finding) (open, resolved int) {

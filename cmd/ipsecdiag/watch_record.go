@@ -1,0 +1,78 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+	"time"
+
+	"ipsecdiag/analyze"
+)
+
+// stopRecording ends the recording, if there is one.
+func (w *watcher) stopRecording() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.recording.close()
+}
+
+// toggleRecording stops the recording, or begins one in a new file, and says
+// which.
+func (w *watcher) toggleRecording() (string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if r := w.recording; r.on() {
+		path := r.path
+		return recordedTo(path), r.close()
+	}
+	path, err := newRecordingName(w.host, time.Now())
+	if err != nil {
+		return "", err
+	}
+	r := &recording{path: path, host: w.host, netns: w.netns}
+	if err := r.open(); err != nil {
+		return "", err
+	}
+	w.recording, w.recorded = r, append(w.recorded, path)
+	return "recording to " + path + "; w stops it", w.recordKernels()
+}
+
+// recordKernels begins a recording with what is known of the kernel: to begin
+// with its changes would be no use.
+func (w *watcher) recordKernels() error {
+	state := w.engine.State
+	for _, h := range state.Hosts {
+		if !h.Told() {
+			continue
+		}
+		e := &analyze.Snapshot{KernelState: h.Kernel()}
+		e.Header = analyze.Header{Time: state.Now.Time, Mono: state.Now.Mono, Origin: h.Origin}
+		if err := w.recording.put(e); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newRecordingName returns a name in the present directory that no file has.
+func newRecordingName(host string, now time.Time) (string, error) {
+	host = strings.Map(func(r rune) rune {
+		if r == '/' || r <= ' ' {
+			return '_'
+		}
+		return r
+	}, host)
+	base := fmt.Sprintf("ipsecdiag-%s-%s", host, now.UTC().Format("20060102T150405Z"))
+	for i := range 100 {
+		name := base + ".pcapng"
+		if i > 0 {
+			name = fmt.Sprintf("%s-%d.pcapng", base, i)
+		}
+		if _, err := os.Lstat(name); errors.Is(err, fs.ErrNotExist) {
+			return name, nil
+		}
+	}
+	return "", fmt.Errorf("make %s.pcapng: there are a hundred of that name", base)
+}
