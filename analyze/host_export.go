@@ -27,3 +27,7 @@ func (h *Host) Kernel() KernelState {
 	}
 	return k
 }
+
+// Told reports whether the host's kernel has told of itself: of a foreign
+// capture's host nothing but frames is known.
+func (h *Host) Told() bool { return h.KernelSeen || len(h.Missing) > 0 }
