@@ -78,8 +78,27 @@ func policyWords(p *spd.Policy, dev string) string {
 			s += " flag " + name
 		}
 	}
+	s += limitWords(&p.Limits)
 	for i := range p.Templates {
 		s += " " + templateWords(&p.Templates[i])
+	}
+	return s
+}
+
+// limitWords are the words of a lifetime (xfrm_lifetime_cfg_parse); 0 is no
+// limit, and is not written.
+func limitWords(l *spd.Lifetime) string {
+	var s string
+	for _, v := range []struct {
+		name  string
+		value uint64
+	}{
+		{"time-soft", l.SoftAdd}, {"time-hard", l.HardAdd}, {"time-use-soft", l.SoftUse}, {"time-use-hard", l.HardUse},
+		{"byte-soft", l.SoftBytes}, {"byte-hard", l.HardBytes}, {"packet-soft", l.SoftPackets}, {"packet-hard", l.HardPackets},
+	} {
+		if v.value != 0 {
+			s += fmt.Sprintf(" limit %s %d", v.name, v.value)
+		}
 	}
 	return s
 }

@@ -28,6 +28,9 @@ func model(db *spd.Database, s *Step) error {
 		}
 		db.PutPolicy(*s.Policy)
 	case ReplacePolicy:
+		if findPolicy(db, s.Policy.Identity()) == nil {
+			return fmt.Errorf("replace policy %s: there is none", s.Policy)
+		}
 		db.PutPolicy(*s.Policy)
 	case DeletePolicy:
 		if !db.DeletePolicy(s.Policy.Identity()) {
@@ -59,7 +62,7 @@ func findPolicy(db *spd.Database, id spd.Identity) *spd.Policy {
 // SamePolicy reports whether two policies say the same: all but the index, the
 // times and the place in the order of age.
 func SamePolicy(a, b *spd.Policy) bool {
-	return a.Identity() == b.Identity() && a.Action == b.Action && a.Priority == b.Priority && a.Flags == b.Flags &&
+	return a.Identity() == b.Identity() && a.Action == b.Action && a.Priority == b.Priority && a.Flags == b.Flags && a.Limits == b.Limits &&
 		slices.Equal(a.Templates, b.Templates) && same(a.Offload, b.Offload)
 }
 
