@@ -148,6 +148,8 @@ type Flow struct {
 type Snapshot struct {
 	Header `json:"-"`
 	KernelState
+	// Notes are on the files that it was read from. A kernel gives none.
+	Notes []Note `json:"notes,omitempty"`
 }
 
 // KernelState is everything that bears on IPsec in one network namespace.
@@ -186,6 +188,10 @@ const (
 	// is, and the header's time is the latest that it names.
 	PartClock = "time"
 )
+
+// UntoldByText is the reason in Missing for what no text of policies and SAs
+// tells.
+const UntoldByText = "a text does not tell"
 
 // Neighbor is an entry of the neighbour table (struct ndmsg).
 type Neighbor struct {

@@ -34,6 +34,7 @@ type Host struct {
 	Sysctls    map[string]string
 	Listeners  []Listener
 	Missing    []string
+	Notes      []Note // on the files that tell of it
 	// Starved is the present stretch of time in which packets die for lack of
 	// an SA and no ACQUIRE tells which ones; nil where there is none.
 	Starved *Starvation
@@ -177,7 +178,7 @@ func (h *Host) applySnapshot(s *Snapshot) {
 	}
 	h.KernelSeen = readable
 	h.Release, h.Links, h.Addresses, h.Routes = s.Release, s.Links, s.Addresses, s.Routes
-	h.Listeners, h.Missing = s.Listeners, s.Missing
+	h.Listeners, h.Missing, h.Notes = s.Listeners, s.Missing, s.Notes
 	h.Sysctls = maps.Clone(s.Sysctls)
 	h.DB = s.Database()
 	old := h.neighbors

@@ -29,6 +29,8 @@ type StateOptions struct {
 
 // States are the kernel states that files hold.
 type States struct {
+	// Paths are the files, as they were given.
+	Paths []string
 	// Snapshots are one for each host. All texts together are one host.
 	Snapshots []*analyze.Snapshot
 	// Text is what the texts say, nil where no file is a text. It holds keys,
@@ -59,7 +61,7 @@ func ReadStates(ctx context.Context, paths []string, o StateOptions) (*States, e
 	if o.Location == nil {
 		o.Location = time.Local
 	}
-	r := stateReader{StateOptions: o, names: hostNames(paths)}
+	r := stateReader{StateOptions: o, States: States{Paths: paths}, names: hostNames(paths)}
 	for i, path := range paths {
 		if err := r.read(ctx, i, path); err != nil {
 			return nil, fileError(path, err)
@@ -192,4 +194,5 @@ func (r *stateReader) parse() {
 		s.Time = r.time.UTC()
 	}
 	r.Snapshots = append(r.Snapshots, s)
+	r.inspect()
 }

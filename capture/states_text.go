@@ -26,10 +26,10 @@ func textState(r *text.Result) analyze.KernelState {
 		analyze.PartDefaults, analyze.PartNeighbors, analyze.PartLinks, analyze.PartAddresses, analyze.PartRoutes,
 		analyze.PartCounters, analyze.PartSettings, analyze.PartListeners, analyze.PartClock,
 	} {
-		missing(part, "a text does not tell them")
+		missing(part, analyze.UntoldByText)
 	}
 	if !slices.ContainsFunc(k.Policies, func(p spd.Policy) bool { return p.Socket }) {
-		missing(analyze.PartSockets, "the text shows none")
+		missing(analyze.PartSockets, analyze.UntoldByText)
 	}
 	bad, more := leftOut(r)
 	switch {

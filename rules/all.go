@@ -6,6 +6,9 @@ var All = []*Rule{
 	NDNoAnswer,
 	AcquireStall,
 	FirstPacketLost,
+	EndsMismatch,
+	KeyFile,
+	LineWithoutEffect,
 }
 
 // ByID returns the rule of that id, nil if there is none.

@@ -136,6 +136,9 @@ func (e *Engine) report(p *Pass, f Finding) {
 		e.State.Evicted++
 		return
 	}
+	if p.voice == onAudit && len(t.parts) == 0 { // it has stood since the change that led to the audit
+		t.firstSeen, t.began = p.Looked().Time, p.Looked().Mono
+	}
 	e.enliven(t)
 	t.reopen(p.Now)
 	q := t.part(p.Host.Origin.String(), p.voice)

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/spd"
@@ -18,6 +20,12 @@ func plural(n uint64, noun string) string {
 		return "1 " + noun
 	}
 	return count(n) + " " + noun + "s"
+}
+
+// capitalised begins a sentence.
+func capitalised(s string) string {
+	r, size := utf8.DecodeRuneInString(s)
+	return string(unicode.ToUpper(r)) + s[size:]
 }
 
 // seconds renders a duration of event time for people: "0.4 s", "12 s".

@@ -108,7 +108,7 @@ func TestExplain(t *testing.T) {
 }
 
 func TestHelpFitsTheTerminal(t *testing.T) {
-	for _, command := range []string{"", "watch", "analyze", "snapshot", "events", "explain", "demo", "version"} {
+	for _, command := range []string{"", "watch", "analyze", "check", "snapshot", "events", "explain", "demo", "version"} {
 		r := ipsecdiag(t, nil, strings.Fields(command+" --help")...)
 		if r.status != statusFine || r.stderr != "" || !strings.Contains(r.stdout, "Usage:") {
 			t.Errorf("got %+v", r)

@@ -116,6 +116,10 @@ func TestBadInput(t *testing.T) {
 		{"watch --acquire sometimes eth0", "must be one of auto, always, never"},
 		{"demo now", "takes no arguments"},
 		{"snapshot now", "takes no arguments"},
+		{"check now", "takes no arguments"},
+		{"check --state /does/not/exist", "/does/not/exist: no such file or directory"},
+		{"check --state " + dir, "is a directory"},
+		{"check --state x --netns y", "give one of them"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			ipsecdiag(t, nil, strings.Fields(c.args)...).refused(t, c.why)

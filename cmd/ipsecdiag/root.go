@@ -13,6 +13,7 @@ on the wire and in the kernel.
   ipsecdiag demo                 what it does, without root or network
   ipsecdiag watch eth0           on a host where IPsec hangs
   ipsecdiag analyze FILE...      the same from a capture or a recording
+  ipsecdiag check                audit its policies and SAs, without traffic
 
 Exit status: 0 nothing of severity warning or worse, 1 at least one such
 finding that no other explains, 2 it could not do its work.`
@@ -37,7 +38,7 @@ func newRoot(io streams) *cobra.Command {
 		return fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		newWatch(io), newAnalyze(io), newSnapshot(io), newEvents(io),
+		newWatch(io), newAnalyze(io), newCheck(io), newSnapshot(io), newEvents(io),
 		newExplain(io), newDemo(io), newVersion(io),
 	)
 	root.InitDefaultCompletionCmd()

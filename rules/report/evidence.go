@@ -59,11 +59,14 @@ func where(e *rules.Evidence) string {
 // seen writes the evidence under its heading, in the order of time.
 func (p *page) seen(evidence []rules.Evidence) {
 	list, origin := rows(evidence)
-	if origin == "" {
-		p.heading("What was seen (times are UTC)")
-	} else {
-		p.heading("What was seen by " + origin + " (times are UTC)")
+	heading, by, end := "What was seen", " by ", " (times are UTC)"
+	if p.still {
+		by, end = " in ", ""
 	}
+	if origin != "" {
+		heading += by + origin
+	}
+	p.heading(heading + end)
 	p.rows(4, list)
 }
 
@@ -85,6 +88,9 @@ func (r *row) origins() string { return Clean(strings.Join(r.where, ", ")) }
 
 func (p *page) row(indent, column int, r *row) {
 	at := strings.Repeat(" ", indent) + r.at.UTC().Format(clock) + "  "
+	if p.still {
+		at = strings.Repeat(" ", indent) + "- "
+	}
 	origins := r.origins()
 	space := column - displayWidth(origins)
 	if space < 0 {

@@ -11,7 +11,7 @@ import (
 // finding writes one finding and, beneath it, those it explains.
 func (p *page) finding(f *rules.Finding, effects map[string][]rules.Finding) {
 	p.title(0, f)
-	p.para(2, plain, standing(f))
+	p.para(2, plain, p.standing(f))
 	p.gap()
 	p.para(2, plain, f.Explanation)
 	if len(f.Evidence) > 0 {
@@ -48,17 +48,22 @@ func (p *page) title(indent int, f *rules.Finding) {
 
 // standing says whom a finding is about, how sure it is, whether it still
 // holds, who saw it and what explains it.
-func standing(f *rules.Finding) string {
-	s := f.Subject + ", " + f.Confidence.String() + ", "
-	switch f.State {
-	case rules.Open:
-		s += "open since " + f.FirstSeen.UTC().Format(clock)
-	case rules.Resolved:
-		s += "resolved; it was first seen at " + f.FirstSeen.UTC().Format(clock)
-	case rules.Stale:
-		s += "not confirmed since " + f.LastSeen.UTC().Format(clock)
+func (p *page) standing(f *rules.Finding) string {
+	s := f.Subject + ", " + f.Confidence.String()
+	switch {
+	case p.still:
+	case f.State == rules.Open:
+		s += ", open since " + f.FirstSeen.UTC().Format(clock)
+	case f.State == rules.Resolved:
+		s += ", resolved; it was first seen at " + f.FirstSeen.UTC().Format(clock)
+	case f.State == rules.Stale:
+		s += ", not confirmed since " + f.LastSeen.UTC().Format(clock)
 	}
-	if len(f.Origins) > 0 {
+	switch {
+	case len(f.Origins) == 0:
+	case p.still:
+		s += ", from " + list(f.Origins)
+	default:
 		s += ", seen by " + list(f.Origins)
 	}
 	if f.ExplainedBy != "" {

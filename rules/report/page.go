@@ -38,7 +38,8 @@ type span struct {
 // terminal any other way.
 type page struct {
 	Options
-	buf bytes.Buffer
+	still bool // what it tells of is one moment, not a stretch of time
+	buf   bytes.Buffer
 }
 
 func newPage(o Options) *page {

@@ -24,6 +24,9 @@ type Summary struct {
 	Searches int    `json:"searches"`
 	Losses   []Loss `json:"losses"`
 	Evicted  uint64 `json:"evicted"` // pairs and IKE SAs forgotten for lack of room
+	// Audited is what an audit looked at, host by host; nil where none was asked
+	// for.
+	Audited []Audited `json:"audited,omitempty"`
 }
 
 // Loss is something that happened and was not seen.
@@ -82,7 +85,7 @@ func messages(p *analyze.Pair) int {
 
 // Empty reports whether there was nothing in it that a rule could judge.
 func (s *Summary) Empty() bool {
-	return len(s.Kernels) == 0 && s.ESPPackets == 0 && s.IKEMessages == 0 && s.Searches == 0
+	return s.Audited == nil && len(s.Kernels) == 0 && s.ESPPackets == 0 && s.IKEMessages == 0 && s.Searches == 0
 }
 
 // String says it in one sentence.

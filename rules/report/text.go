@@ -12,6 +12,7 @@ import (
 // findings come in the order of rules.Engine.Findings.
 func Text(w io.Writer, findings []rules.Finding, sum Summary, o Options) error {
 	p := newPage(o)
+	p.still = sum.Audited != nil
 	tops, effects := group(findings)
 	p.verdict(tops, &sum)
 	for i := range tops {
@@ -39,7 +40,7 @@ func Change(w io.Writer, f rules.Finding, o Options) error {
 		p.finding(&f, nil)
 	} else {
 		p.title(0, &f)
-		p.para(2, plain, standing(&f))
+		p.para(2, plain, p.standing(&f))
 		if n := len(f.Evidence); n > 0 {
 			latest := f.Evidence[n-1]
 			p.rows(4, []row{{latest.Time, []string{where(&latest)}, latest.Text}})
@@ -68,7 +69,11 @@ func group(findings []rules.Finding) (tops []rules.Finding, effects map[string][
 }
 
 func (p *page) lookedAt(sum *Summary) {
-	p.hang("Looked at ", bold, plain, sum.String())
+	if sum.Audited != nil {
+		p.auditedLines(sum)
+	} else {
+		p.hang("Looked at ", bold, plain, sum.String())
+	}
 	for i, l := range sum.Losses {
 		if i == maxListed {
 			p.para(10, plain, "… and "+count(uint64(len(sum.Losses)-i), "more gap")+".")

@@ -93,6 +93,9 @@ func (c *ifcfg) read(f File) {
 			continue
 		}
 		c.vars[name] = setting{value: value, at: at}
+		if strings.HasPrefix(name, "KEY_") || name == "IKE_PSK" {
+			c.r.Secrets[f.Name] = true
+		}
 	}
 }
 

@@ -3,6 +3,7 @@ package text
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -26,7 +27,8 @@ func (d Difference) String() string { return d.Text }
 // Objects of pairs of addresses that only one end knows are left alone, unless
 // there is no common pair.
 func Mirror(local, peer Result) []Difference {
-	m := mirror{local: &local, peer: &peer}
+	m := mirror{local: &local, peer: &peer, daemons: local.DB.Negotiated()}
+	maps.Copy(m.daemons, peer.DB.Negotiated())
 	a, b := pairs(&local), pairs(&peer)
 	m.common = map[pair]bool{}
 	for p := range a {
@@ -68,6 +70,7 @@ func (m *mirror) both(what string, local, peer int) bool {
 type mirror struct {
 	local, peer *Result
 	common      map[pair]bool
+	daemons     map[spd.Ends]bool // whose SAs IKE makes, on either end
 	found       []Difference
 }
 

@@ -56,6 +56,7 @@ func (m *mirror) group(r *Result) (map[flow][]*spd.SA, []flow) {
 
 func (m *mirror) flow(f flow, local, peer []*spd.SA) {
 	local, peer = m.sameSPI(f, local, peer)
+	local, peer = m.due(local, m.local, m.peer), m.due(peer, m.peer, m.local)
 	if len(local) == 1 && len(peer) == 1 {
 		l, p := m.local.SAAt(local[0]), m.peer.SAAt(peer[0])
 		m.add(l, p, "the %s has SPI %#x at %s and %#x at %s", f, local[0].SPI, l, peer[0].SPI, p)

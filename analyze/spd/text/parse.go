@@ -12,7 +12,7 @@ import (
 // It never fails as a whole: see Result.Errors.
 func Parse(o Options, files ...File) Result {
 	r := Result{
-		Keys: map[spd.SAKey]Keys{}, Devices: map[string]int{},
+		Keys: map[spd.SAKey]Keys{}, Secrets: map[string]bool{}, Devices: map[string]int{},
 		policies: map[spd.Identity]placed{}, sas: map[spd.SAKey]Pos{},
 	}
 	maps.Copy(r.Devices, o.Devices)

@@ -99,12 +99,17 @@ type Result struct {
 	DB spd.Database
 	// Keys of the SAs for which the text holds them.
 	Keys map[spd.SAKey]Keys
+	// Secrets are the names of the files in which keys stand.
+	Secrets map[string]bool
 	// Devices are the indexes that stand for interface names in DB.
 	Devices map[string]int
 	// Errors are the lines that could not be read.
 	Errors Problems
 	// Warnings are lines that were read, and that do not do what they say.
 	Warnings Problems
+	// Taken is when it was so, by the host's own clock; zero where that is not
+	// known.
+	Taken time.Time
 
 	policies map[spd.Identity]placed
 	sas      map[spd.SAKey]Pos
@@ -116,12 +121,28 @@ type placed struct {
 	at Pos
 }
 
-// PolicyAt returns the line at which p begins; the zero Pos where it is not
-// known, as for socket policies.
-func (r *Result) PolicyAt(p *spd.Policy) Pos { return r.policies[p.Identity()].at }
+// FromDatabase returns what is known of a host from another source than text, so
+// that it can be compared with one: name stands for all places in it.
+func FromDatabase(name string, db spd.Database, taken time.Time) Result {
+	return Result{Sources: []Source{{Name: name}}, DB: db, Taken: taken}
+}
+
+// PolicyAt returns the line at which p begins; all of r where it is not known,
+// as for socket policies.
+func (r *Result) PolicyAt(p *spd.Policy) Pos {
+	if q, ok := r.policies[p.Identity()]; ok {
+		return q.at
+	}
+	return r.whole()
+}
 
 // SAAt returns the line at which the SA begins.
-func (r *Result) SAAt(s *spd.SA) Pos { return r.sas[s.Key()] }
+func (r *Result) SAAt(s *spd.SA) Pos {
+	if at, ok := r.sas[s.Key()]; ok {
+		return at
+	}
+	return r.whole()
+}
 
 // whole returns the position that stands for all of r.
 func (r *Result) whole() Pos {
@@ -158,6 +179,7 @@ func (r *Result) addSA(s spd.SA, k Keys, at Pos) {
 		r.sas[s.Key()] = at
 		if k.any() {
 			r.Keys[s.Key()] = k
+			r.Secrets[at.File] = true
 		}
 	}
 	r.DB.SAs = append(r.DB.SAs, s)
