@@ -42,6 +42,7 @@ type State struct {
 	spiLog  []ikeKey
 	joiner  reassembler
 	scratch Packet
+	trace   Trace
 }
 
 // SeenLoss is a Lost event that was folded.
@@ -85,6 +86,7 @@ func NewState(l Limits) *State {
 // already holds, changes nothing.
 func (s *State) Apply(e Event) {
 	s.Now = Seen(e)
+	s.trace.reset()
 	if s.Start.IsZero() {
 		s.Start = s.Now
 	}
@@ -145,6 +147,9 @@ func (s *State) host(o Origin) *Host {
 	}
 	return h
 }
+
+// Host returns the network stack of an origin, nil where it was never seen.
+func (s *State) Host(o Origin) *Host { return s.hosts[o.Kernel()] }
 
 // Pair returns the pair of two addresses, nil if it was never seen or is
 // forgotten.
@@ -208,6 +213,7 @@ func (s *State) forget(e *list.Element) {
 
 func (s *State) touch(v *View) {
 	v.touched = s.Now.Mono
+	s.trace.add(v)
 	if !v.active {
 		v.active = true
 		v.orient() // the host's addresses may have become known, or changed

@@ -14,6 +14,7 @@ func (s *State) applyFrame(h *Host, f *Frame) {
 	if err := p.Decode(f.Link, f.Data); err != nil {
 		return
 	}
+	s.trace.Packet = p
 	switch {
 	case p.IsARP():
 		s.applyARP(h, f, p)
@@ -63,6 +64,7 @@ func (s *State) applyUDP(h *Host, f *Frame, p *Packet, payload []byte) {
 	if m == nil || m.InitiatorSPI == 0 { // RFC 7296 section 3.1: it must not be zero
 		return
 	}
+	s.trace.IKE = rest
 	src, dst := zoned(p.Src, f.Origin), zoned(p.Dst, f.Origin)
 	e := s.ikeSA(h, m, src, dst)
 	s.view(h, e.view.Pair.Key.A, e.view.Pair.Key.B)

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/timeline"
 )
 
 // staleAfter is how long an open finding waits for new evidence before it is
@@ -25,6 +26,9 @@ const maxFindings = 10_000
 // through its life. It is the one place that remembers.
 type Engine struct {
 	State *analyze.State
+	// Timeline is the record of what happened, for those who show it; nil where
+	// nobody does. The engine pins in it what findings rest on.
+	Timeline *timeline.Timeline
 
 	rules  []*Rule
 	tracks map[string]*track
@@ -44,6 +48,7 @@ type track struct {
 	endMono    time.Duration // when it was last resolved
 	withdrawn  bool          // another finding took its place
 	live       bool          // stands in Engine.live
+	pinned     time.Duration // evidence up to then is pinned in the record
 	merged     Finding
 	said       bool // anything was ever said of it
 	lastOutput outputKey
@@ -91,6 +96,9 @@ func NewEngine(state *analyze.State, rules []*Rule) *Engine {
 // or cause changed.
 func (e *Engine) Apply(ev analyze.Event) []Finding {
 	e.State.Apply(ev)
+	if e.Timeline != nil {
+		e.Timeline.Apply(e.State, ev)
+	}
 	if _, ok := ev.(*analyze.Tick); !ok {
 		return nil
 	}
@@ -225,6 +233,7 @@ func (e *Engine) changed() []Finding {
 		t.merge()
 	}
 	e.relate()
+	e.pin()
 	var out []Finding
 	kept := e.live[:0]
 	for _, t := range e.live {
@@ -240,6 +249,29 @@ func (e *Engine) changed() []Finding {
 	e.live = kept
 	return out
 }
+
+// pin keeps in the record what the live findings rest on.
+func (e *Engine) pin() {
+	if e.Timeline == nil {
+		return
+	}
+	for _, t := range e.live {
+		var k analyze.PairKey
+		if len(t.merged.Pair) == 2 {
+			k = analyze.MakePairKey(t.merged.Pair[0], t.merged.Pair[1])
+		}
+		for i := range t.merged.Evidence {
+			if ev := &t.merged.Evidence[i]; ev.mono > t.pinned {
+				e.Timeline.Pin(k, ev.Origin, ev.mono, ev.Time)
+			}
+		}
+		t.pinned = e.State.Now.Mono - pinAgain
+	}
+}
+
+// pinAgain is how long evidence may be told of after it was seen, and still be
+// pinned.
+const pinAgain = 30 * time.Second
 
 func (t *track) age(now time.Duration) {
 	for _, q := range t.parts {

@@ -43,7 +43,7 @@ func runAnalyze(cmd *cobra.Command, o analyzeOptions, paths []string, streams st
 	if err := o.contradicts(cmd); err != nil {
 		return err
 	}
-	engine := newEngine()
+	engine := newRecordingEngine()
 	if err := judge(engine, replay(cmd.Context(), paths, streams)); err != nil {
 		return err
 	}

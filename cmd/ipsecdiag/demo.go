@@ -46,7 +46,7 @@ func runDemo(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	engine := newEngine()
+	engine := newRecordingEngine()
 	if err := judge(engine, replay(ctx, paths, io)); err != nil {
 		return err
 	}

@@ -41,7 +41,9 @@ func writeReport(w io.Writer, f format, engine *rules.Engine) error {
 	if f == formatJSON {
 		return report.JSON(w, findings, sum)
 	}
-	return report.Text(w, findings, sum, textOptions(w))
+	o := textOptions(w)
+	o.Ladder = report.Ladders(engine, findings)
+	return report.Text(w, findings, sum, o)
 }
 
 // writeChange writes one finding that is new or changed.

@@ -6,12 +6,21 @@ import (
 	"iter"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/timeline"
 	"ipsecdiag/capture"
 	"ipsecdiag/rules"
 )
 
 func newEngine() *rules.Engine {
 	return rules.NewEngine(analyze.NewState(analyze.Limits{}), rules.All)
+}
+
+// newRecordingEngine returns an engine that keeps a record of what happened, for
+// reports that show it.
+func newRecordingEngine() *rules.Engine {
+	e := newEngine()
+	e.Timeline = timeline.New(timeline.Limits{})
+	return e
 }
 
 // errInterrupted is why reading ended before its end.

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"io"
 	"os"
 	"runtime"
+	"strings"
 
 	"golang.org/x/term"
 
@@ -39,7 +41,20 @@ func textOptions(w io.Writer) report.Options {
 		o.Width = min(max(columns, minWidth), maxWidth)
 	}
 	o.Color = wantsColor()
+	o.ASCII = !knowsUnicode()
 	return o
+}
+
+// knowsUnicode reports whether the locale is one of UTF-8 (POSIX, Environment
+// Variables: LC_ALL comes before LC_CTYPE, that before LANG). Windows has no
+// such variables, and a console that knows it.
+func knowsUnicode() bool {
+	if runtime.GOOS == "windows" {
+		return true
+	}
+	locale := cmp.Or(os.Getenv("LC_ALL"), os.Getenv("LC_CTYPE"), os.Getenv("LANG"))
+	charset := strings.ToLower(strings.ReplaceAll(locale, "-", ""))
+	return strings.Contains(charset, "utf8")
 }
 
 // wantsColor reports whether a terminal may be sent colours

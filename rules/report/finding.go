@@ -17,6 +17,7 @@ func (p *page) finding(f *rules.Finding, effects map[string][]rules.Finding) {
 	if len(f.Evidence) > 0 {
 		p.seen(f.Evidence)
 	}
+	p.drawn(f)
 	if under := effects[f.ID]; len(under) > 0 {
 		p.heading("What follows from it")
 		p.effects(4, under, effects)

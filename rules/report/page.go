@@ -10,6 +10,9 @@ import (
 type Options struct {
 	Width int  // columns; 80 where zero
 	Color bool // SGR escape sequences are understood and wanted
+	ASCII bool // ladders are to be drawn without line-drawing characters
+	// Ladder tells what to draw under each finding; nothing is where it is nil.
+	Ladder Ladder
 }
 
 // style is how a span looks where there is colour. Nothing is said by style
