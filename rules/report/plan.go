@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 
+	"ipsecdiag/rules"
 	"ipsecdiag/rules/remedy"
 )
 
@@ -75,6 +76,26 @@ func Verbatim(w io.Writer, lines string, o Options) error {
 	for line := range strings.Lines(lines) {
 		indent := line[:len(line)-len(strings.TrimLeft(line, " \t"))]
 		p.line(span{plain, strings.ReplaceAll(indent, "\t", "    ")}, span{command, strings.TrimRight(line[len(indent):], "\r\n")})
+	}
+	return p.flush(w)
+}
+
+// Proposal is a finding with what would be done about it.
+type Proposal struct {
+	Finding *rules.Finding
+	Would   []string // phrases
+}
+
+// Proposals writes findings in short, each with what would be done.
+func Proposals(w io.Writer, all []Proposal, o Options) error {
+	p := newPage(o)
+	for _, a := range all {
+		p.title(0, a.Finding)
+		p.para(2, plain, p.standing(a.Finding))
+		for _, would := range a.Would {
+			p.hang("  → ", plain, plain, would)
+		}
+		p.gap()
 	}
 	return p.flush(w)
 }

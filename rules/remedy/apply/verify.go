@@ -41,10 +41,11 @@ type Proof struct {
 	Wrong End `json:"wrong,omitempty"`
 }
 
-// How often a question is asked, and how long an answer may take.
+// How often a question is asked.
 const (
-	tries  = 3
-	within = time.Second
+	tries = 3
+	// Patience is how long an answer may take.
+	Patience = time.Second
 )
 
 // VerifyND asks peer for its link-layer address. The policies of this host let
@@ -55,7 +56,7 @@ func VerifyND(ctx context.Context, p Prober, src, peer netip.Addr, ifindex int) 
 		if err := p.ProbeNeighbor(ctx, analyze.Neighbor{Addr: peer.WithZone(""), IfIndex: ifindex}); err != nil {
 			return proof, err
 		}
-		answered, err := p.Solicit(ctx, src, peer, ifindex, within)
+		answered, err := p.Solicit(ctx, src, peer, ifindex, Patience)
 		if err != nil {
 			return proof, err
 		}
@@ -122,7 +123,7 @@ func VerifySAs(ctx context.Context, p Prober, local, peer netip.Addr) (Proof, er
 	}
 	var after carried
 	for range tries {
-		answered, err := p.Echo(ctx, local, peer, within)
+		answered, err := p.Echo(ctx, local, peer, Patience)
 		if err != nil {
 			return proof, err
 		}
