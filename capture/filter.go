@@ -72,17 +72,26 @@ func newFilter(interfaces []int) ([]bpf.Instruction, error) {
 	a.interfaces(interfaces)
 	a.add(bpf.LoadExtension{Num: bpf.ExtLinkLayerType})
 	a.jumpIfAny("ethernet", hatypeEther, hatypeLoopback)
+	a.network()
+	a.ethernet()
+	return a.finish()
+}
 
+// network judges frames of devices that have no Ethernet header.
+func (a *assembler) network() {
 	a.base = networkHeader
 	a.add(bpf.LoadConstant{Dst: bpf.RegX, Val: 0}, bpf.LoadExtension{Num: bpf.ExtProto})
 	a.packet("network ", maxLinkHeader)
+}
 
+// ethernet judges frames of devices that have one.
+func (a *assembler) ethernet() {
 	a.base = 0
 	a.label("ethernet")
+	a.countPlain()
 	a.add(bpf.LoadConstant{Dst: bpf.RegX, Val: 14}, bpf.LoadAbsolute{Off: 12, Size: 2})
 	a.skipTags()
 	a.packet("ethernet ", 0)
-	return a.finish()
 }
 
 // packet expects the EtherType in A and the network header's offset in X, and
@@ -90,6 +99,7 @@ func newFilter(interfaces []int) ([]bpf.Instruction, error) {
 // flows than what X counts.
 func (a *assembler) packet(scope string, more uint32) {
 	a.scope = scope
+	a.note(cellNetwork)
 	a.jumpIf(bpf.JumpEqual, etherIPv4, "ipv4")
 	a.jumpIf(bpf.JumpEqual, etherIPv6, "ipv6")
 	a.jumpIf(bpf.JumpEqual, etherARP, "control")
@@ -136,6 +146,7 @@ func (a *assembler) skipTags() {
 // ipv4 moves X to the upper layer and leaves its protocol in A.
 func (a *assembler) ipv4() {
 	a.label("ipv4")
+	a.noteFamily(4)
 	a.load(6, 2) // flags and fragment offset
 	a.jumpIf(bpf.JumpBitsSet, 0x1fff, "ipv4 fragment")
 	a.load(9, 1)
@@ -157,6 +168,7 @@ func (a *assembler) ipv4() {
 // ipv6 walks the chain of extension headers.
 func (a *assembler) ipv6() {
 	a.label("ipv6")
+	a.noteFamily(6)
 	a.load(6, 1)
 	a.keep()
 	a.advance(40)
@@ -209,19 +221,25 @@ func (a *assembler) extension(i int) {
 // upper tells the upper layers apart that IPv4 and IPv6 have in common.
 func (a *assembler) upper() {
 	a.label("upper")
-	a.jumpIfAny("flow", spd.ProtoESP, spd.ProtoAH)
+	a.jumpIf(bpf.JumpEqual, spd.ProtoESP, "esp")
+	a.jumpIf(bpf.JumpEqual, spd.ProtoAH, "ah")
 	a.jumpIf(bpf.JumpEqual, spd.ProtoUDP, "udp")
 	a.jump("drop")
 }
 
 // udp picks the ports of IKE. On port 4500, four bytes that are not zero are an
 // SPI (RFC 3948 section 2.2); a keepalive has one byte, told by UDP's length.
+// Between 4500 and 500 it is IKE: see Packet.Flow.
 func (a *assembler) udp() {
 	a.label("udp")
-	for _, off := range []uint32{0, 2} { // source port, destination port
-		a.load(off, 2)
-		a.jumpIf(bpf.JumpEqual, analyze.PortIKE, "control")
-		a.jumpIf(bpf.JumpEqual, analyze.PortNATT, "natt")
+	for _, port := range []struct {
+		number uint32
+		target string
+	}{{analyze.PortIKE, "control"}, {analyze.PortNATT, "natt"}} {
+		for _, off := range []uint32{0, 2} { // source port, destination port
+			a.load(off, 2)
+			a.jumpIf(bpf.JumpEqual, port.number, port.target)
+		}
 	}
 	a.jump("drop")
 
@@ -230,7 +248,7 @@ func (a *assembler) udp() {
 	a.jumpIf(bpf.JumpLessThan, 8+4, "control")
 	a.load(8, 4)
 	a.jumpIf(bpf.JumpEqual, 0, "control")
-	a.jump("flow")
+	a.jump("encapsulated")
 }
 
 // icmp picks the errors and neighbour discovery by type.
@@ -256,6 +274,9 @@ func (a *assembler) verdicts(more uint32) {
 	a.add(bpf.RetConstant{Val: 0})
 	a.label("control")
 	a.add(bpf.RetConstant{Val: controlSnap})
+	a.count("esp", countFlow{proto: spd.ProtoESP})
+	a.count("ah", countFlow{proto: spd.ProtoAH})
+	a.count("encapsulated", countFlow{proto: spd.ProtoESP, inUDP: true})
 	a.label("flow")
 	a.add(bpf.TXA{}, bpf.ALUOpConstant{Op: bpf.ALUOpAdd, Val: flowSnap + more}, bpf.RetA{})
 }

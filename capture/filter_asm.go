@@ -16,6 +16,8 @@ type assembler struct {
 
 	base  uint32 // what X counts from, as the kernel's loads take it
 	scope string // sets labels of the same name apart
+
+	counting bool // the program is for eBPF and counts flows itself
 }
 
 func newAssembler() *assembler {
@@ -59,6 +61,14 @@ func (a *assembler) finish() ([]bpf.Instruction, error) {
 	return a.code, nil
 }
 
+// Scratch cells, in a counting program all of them.
+const (
+	cellType    = iota // of the header that follows
+	cellNetwork        // offset of the network header
+	cellFamily         // 4 or 6
+	cellDevice         // deviceKind of the frame's interface
+)
+
 // The helpers below keep the program's convention: X holds the offset of the
 // header that is being looked at, scratch cell 0 the type of what follows.
 
@@ -68,8 +78,38 @@ func (a *assembler) load(off uint32, size int) {
 }
 
 // keep puts the accumulator aside, recall brings it back.
-func (a *assembler) keep()   { a.add(bpf.StoreScratch{Src: bpf.RegA, N: 0}) }
-func (a *assembler) recall() { a.add(bpf.LoadScratch{Dst: bpf.RegA, N: 0}) }
+func (a *assembler) keep()   { a.add(bpf.StoreScratch{Src: bpf.RegA, N: cellType}) }
+func (a *assembler) recall() { a.add(bpf.LoadScratch{Dst: bpf.RegA, N: cellType}) }
+
+// note keeps X, noteFamily an address family, for a program that counts.
+func (a *assembler) note(cell int) {
+	if a.counting {
+		a.add(bpf.StoreScratch{Src: bpf.RegX, N: cell})
+	}
+}
+
+func (a *assembler) noteFamily(family uint32) {
+	if a.counting {
+		a.add(bpf.LoadConstant{Dst: bpf.RegA, Val: family}, bpf.StoreScratch{Src: bpf.RegA, N: cellFamily})
+	}
+}
+
+func (a *assembler) countPlain() {
+	if a.counting {
+		a.add(countPlain{})
+	}
+}
+
+// count labels what a program does with a packet of a flow: one that counts has
+// an instruction for it, which goes on with the next where the packet is to be
+// handed up; for others it is the label alone.
+func (a *assembler) count(label string, what countFlow) {
+	a.label(label)
+	if a.counting {
+		a.add(what)
+		a.jump("flow")
+	}
+}
 
 // advance moves X on by n bytes; the accumulator is lost.
 func (a *assembler) advance(n uint32) {

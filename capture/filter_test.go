@@ -98,6 +98,8 @@ func upperCases() []upperCase {
 		{"ike from elsewhere", 0, 17, udp(1027, 500, pad), "control"},
 		{"ike to elsewhere", 0, 17, udp(500, 1027, pad), "control"},
 		{"ike marked", 0, 17, udp(4500, 4500, pad), "control"},
+		{"ike unmarked from 4500", 0, 17, udp(4500, 500, []byte{1, 2, 3, 4, 0, 0, 0, 1, 9, 9}), "control"},
+		{"ike unmarked to 4500", 0, 17, udp(500, 4500, []byte{1, 2, 3, 4, 0, 0, 0, 1, 9, 9}), "control"},
 		{"esp in udp", 0, 17, udp(4500, 61234, []byte{1, 2, 3, 4, 0, 0, 0, 1, 9, 9}), "flow"},
 		{"esp in udp back", 0, 17, udp(61234, 4500, []byte{0, 0, 0, 4, 0, 0, 0, 1, 9, 9}), "flow"},
 		{"keepalive", 0, 17, udp(4500, 4500, []byte{0xff}), "control"},

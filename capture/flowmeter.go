@@ -69,10 +69,7 @@ func (m *FlowMeter) Add(key analyze.FlowKey, dir analyze.Direction, origin *anal
 	e := &m.entries[i]
 	if e.packets == 0 {
 		e.start, e.end, e.first, e.smallest, e.largest = at, at, seq, seq, seq
-		if !e.listed {
-			e.listed = true
-			m.active = append(m.active, i)
-		}
+		m.list(i)
 	}
 	e.seen++
 	e.packets++
@@ -80,6 +77,29 @@ func (m *FlowMeter) Add(key analyze.FlowKey, dir analyze.Direction, origin *anal
 	e.start, e.end = min(e.start, at), max(e.end, at)
 	e.last, e.smallest, e.largest = seq, min(e.smallest, seq), max(e.largest, seq)
 	return e.seen
+}
+
+// AddCounted adds what somebody else has counted of a key in this interval.
+func (m *FlowMeter) AddCounted(key analyze.FlowKey, dir analyze.Direction, origin *analyze.Origin, c *countSlot) {
+	i := m.find(meterKey{key, origin, dir})
+	e := &m.entries[i]
+	sum := countSlot{
+		Packets: e.packets, Bytes: e.bytes, Start: uint64(e.start), End: uint64(e.end),
+		First: e.first, Last: e.last, Smallest: e.smallest, Largest: e.largest,
+	}
+	sum.add(c)
+	e.seen += c.Packets
+	e.packets, e.bytes, e.start, e.end = sum.Packets, sum.Bytes, int64(sum.Start), int64(sum.End)
+	e.first, e.last, e.smallest, e.largest = sum.First, sum.Last, sum.Smallest, sum.Largest
+	m.list(i)
+}
+
+// list notes that an entry has counts in this interval.
+func (m *FlowMeter) list(i int32) {
+	if e := &m.entries[i]; !e.listed {
+		e.listed = true
+		m.active = append(m.active, i)
+	}
 }
 
 // find returns the entry of a key, the newest in the list from now on.

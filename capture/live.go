@@ -29,4 +29,12 @@ type LiveOptions struct {
 	// Started is called once the filter is in place and frames are received;
 	// it may be nil.
 	Started func()
+	// Counting is called before Started. An empty string says that ESP and AH
+	// are counted in the kernel; otherwise each of their frames is looked at,
+	// for the reason given. It may be nil.
+	Counting func(why string)
+
+	// For tests: do not count in the kernel; room for so many keys there.
+	frameByFrame bool
+	countedKeys  int
 }

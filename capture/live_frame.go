@@ -66,6 +66,9 @@ func appendTagged(b []byte, f *ringFrame) []byte {
 	return append(b, f.data[12:]...)
 }
 
+// sll2Len is the length of the header of LINKTYPE_LINUX_SLL2, bytes.
+const sll2Len = 20
+
 // appendSLL2 appends the header of LINKTYPE_LINUX_SLL2 and the packet: protocol
 // (2), reserved (2), interface index (4), ARPHRD (2), packet type (1), address
 // length (1), address (8). The tag that the kernel took out is not shown.

@@ -2,6 +2,7 @@ package capture
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -41,7 +42,10 @@ func Live(ctx context.Context, opt LiveOptions) iter.Seq2[analyze.Event, error] 
 			opt.Started()
 		}
 		err = l.run()
-		l.flush(time.Now())
+		if err == nil {
+			err = l.drain()
+		}
+		err = errors.Join(err, l.account(time.Now()))
 		if err != nil && !l.stopped {
 			yield(nil, err)
 		}
@@ -51,14 +55,15 @@ func Live(ctx context.Context, opt LiveOptions) iter.Seq2[analyze.Event, error] 
 // live is the state of one stream. All of it belongs to the goroutine that
 // ranges over the stream.
 type live struct {
-	ctx     context.Context
-	opt     LiveOptions
-	sources *liveSources
-	socket  *packetSocket
-	waker   *waker
-	framer  framer
-	sorter  liveSorter
-	due     time.Time // of the next look after things
+	ctx      context.Context
+	opt      LiveOptions
+	sources  *liveSources
+	counting counting
+	socket   *packetSocket
+	waker    *waker
+	framer   framer
+	sorter   liveSorter
+	due      time.Time // of the next look after things
 
 	yield   func(analyze.Event, error) bool
 	stopped bool // yield returned false and must not be called again
@@ -87,6 +92,11 @@ func (l *live) step() error {
 	if block == nil {
 		return l.wait()
 	}
+	return l.take(block)
+}
+
+// take takes the frames out of a block and gives it back.
+func (l *live) take(block []byte) error {
 	err := blockFrames(block, l.frame)
 	l.socket.ring.release()
 	// A block holds fewer packets than the meter keeps forgotten flows.
@@ -108,12 +118,34 @@ func (l *live) wait() error {
 	return err
 }
 
+// drain takes what came before the end out of the ring, so that every frame is
+// accounted for: the kernel hands a block over when its time is up.
+func (l *live) drain() error {
+	if err := l.socket.deafen(); err != nil {
+		return fmt.Errorf("detach filter: %w", err)
+	}
+	for !l.stopped {
+		block := l.socket.ring.block()
+		if block == nil {
+			if more, err := l.socket.poll(2 * retireMillis * time.Millisecond); err != nil || !more {
+				return err
+			}
+			continue
+		}
+		if err := l.take(block); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // frame takes one frame out of the ring and reports whether to go on.
 func (l *live) frame(f *ringFrame) bool {
 	if shownTwice(f) {
 		return true
 	}
 	origin := l.sources.originOf(f.index)
+	l.counting.saw(f.index, f.hatype, l.sources.groups)
 	data, length := l.framer.frame(f)
 	seen := analyze.Frame{
 		Header:    analyze.Header{Time: unixTime(f.at), Origin: *origin},
@@ -132,25 +164,31 @@ func (l *live) frame(f *ringFrame) bool {
 
 // lookAfter does what is to be done each second.
 func (l *live) lookAfter(now time.Time) error {
-	l.flush(now)
-	drops, err := l.socket.drops()
-	if err != nil {
+	if err := l.account(now); err != nil {
 		return err
 	}
-	if drops > 0 {
-		l.lost(now, fmt.Sprintf("frames dropped by the kernel on %s", l.sources), "", drops)
-	}
-	return l.sources.lookAfter(func(what, name string) {
+	err := l.sources.lookAfter(func(what, name string) {
 		l.lost(now, fmt.Sprintf("interface %s %s", name, what), name, 0)
 	})
+	l.counting.regroup(l.sources.groups)
+	l.counting.forget(l.sources.gone)
+	return err
 }
 
-// flush yields the flows of the interval that ends.
-func (l *live) flush(now time.Time) {
+// account yields what was counted in the interval that ends, and what was lost.
+func (l *live) account(now time.Time) error {
+	if err := l.counting.read(l.socket.fd, l.sorter.meter, l.sources.originOf); err != nil {
+		return err
+	}
 	l.emitFlows(l.sorter.meter.Flush(now.UnixNano()))
 	if n := l.sorter.meter.Lost(); n > 0 {
 		l.lost(now, "packets of too many flows", "", n)
 	}
+	drops, err := l.socket.drops()
+	if drops > 0 {
+		l.lost(now, fmt.Sprintf("frames dropped by the kernel on %s", l.sources), "", drops)
+	}
+	return err
 }
 
 func (l *live) emitFlows(flows []*analyze.Flow) {

@@ -49,8 +49,36 @@ func (l *live) openSockets() error {
 		return err
 	}
 	l.relate()
-	l.socket, err = openPacketSocket(l.sources.indexes())
+	if err := l.openCounting(); err != nil {
+		return err
+	}
+	l.socket, err = openPacketSocket(l.sources.indexes(), l.counting.counter)
 	return err
+}
+
+// openCounting has flows counted in the kernel where that is possible, and
+// tells why where it is not.
+func (l *live) openCounting() error {
+	hatypes, err := l.sources.hatypes()
+	if err != nil {
+		return err
+	}
+	why := "switched off"
+	if !l.opt.frameByFrame {
+		l.counting, why = openCounting(l.counterOptions(), hatypes)
+	}
+	if l.opt.Counting != nil {
+		l.opt.Counting(why)
+	}
+	return nil
+}
+
+func (l *live) counterOptions() counterOptions {
+	opt := counterOptions{link: l.framer.link, several: len(l.sources.named) != 1, keys: l.opt.countedKeys}
+	if l.sources.all {
+		opt.unknown = controlSnap // until the first frame tells what the device is
+	}
+	return opt
 }
 
 // relate prepares to tell copies from packets where more than one interface is
@@ -75,6 +103,7 @@ func (l *live) close() {
 	if l.socket != nil {
 		l.socket.close()
 	}
+	l.counting.close()
 	if l.sources != nil {
 		l.sources.devices.close()
 	}

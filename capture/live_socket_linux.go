@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"time"
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
@@ -24,8 +26,9 @@ type packetSocket struct {
 }
 
 // openPacketSocket opens a socket in the thread's namespace that receives
-// frames of the listed interfaces, of all if the list is empty.
-func openPacketSocket(interfaces []int) (*packetSocket, error) {
+// frames of the listed interfaces, of all if the list is empty. Where there is
+// a counter, its program is the filter.
+func openPacketSocket(interfaces []int, c *counter) (*packetSocket, error) {
 	// Protocol 0: nothing is received before bind, so the filter sees all.
 	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if errors.Is(err, fs.ErrPermission) {
@@ -35,19 +38,24 @@ func openPacketSocket(interfaces []int) (*packetSocket, error) {
 		return nil, fmt.Errorf("open packet socket: %w", err)
 	}
 	s := &packetSocket{fd: fd}
-	if err := s.setUp(interfaces); err != nil {
+	if err := s.setUp(interfaces, c); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
 }
 
-func (s *packetSocket) setUp(interfaces []int) (err error) {
+func (s *packetSocket) setUp(interfaces []int, c *counter) (err error) {
 	index := 0
 	if len(interfaces) == 1 {
 		index, interfaces = interfaces[0], nil
 	}
-	if err := s.attach(interfaces); err != nil {
+	if c != nil {
+		err = c.attach(s.fd)
+	} else {
+		err = s.attachFilter(interfaces)
+	}
+	if err != nil {
 		return fmt.Errorf("attach filter: %w", err)
 	}
 	if s.ring, err = mapRing(s.fd); err != nil {
@@ -60,12 +68,18 @@ func (s *packetSocket) setUp(interfaces []int) (err error) {
 	return nil
 }
 
-// attach gives the socket its filter.
-func (s *packetSocket) attach(interfaces []int) error {
+// attachFilter gives the socket the classic filter.
+func (s *packetSocket) attachFilter(interfaces []int) error {
 	filter, err := newFilter(interfaces)
 	if err != nil {
 		return err
 	}
+	return s.attachClassic(filter)
+}
+
+// attachClassic gives the socket a program of classic BPF, in place of what it
+// has.
+func (s *packetSocket) attachClassic(filter []bpf.Instruction) error {
 	raw, err := bpf.Assemble(filter)
 	if err != nil {
 		return err
@@ -93,6 +107,22 @@ func (s *packetSocket) drops() (uint64, error) {
 		return 0, fmt.Errorf("read packet statistics: %w", err)
 	}
 	return uint64(stats.Drops), nil
+}
+
+// deafen lets no further frame in.
+func (s *packetSocket) deafen() error {
+	return s.attachClassic([]bpf.Instruction{bpf.RetConstant{Val: 0}})
+}
+
+// poll reports whether a block is ready before the time is over.
+func (s *packetSocket) poll(timeout time.Duration) (bool, error) {
+	fds := []unix.PollFd{{Fd: int32(s.fd), Events: unix.POLLIN}}
+	ts := unix.NsecToTimespec(int64(timeout))
+	n, err := unix.Ppoll(fds, &ts, nil)
+	if errors.Is(err, unix.EINTR) {
+		return true, nil
+	}
+	return n > 0 && fds[0].Revents&unix.POLLIN != 0, os.NewSyscallError("ppoll", err)
 }
 
 // clearError takes the error off the socket that makes poll return at once:

@@ -66,6 +66,19 @@ func (s *liveSources) link() (analyze.LinkType, error) {
 	return linkOf(hatype), err
 }
 
+// hatypes returns the ARPHRD_ types of the named interfaces by their indexes.
+func (s *liveSources) hatypes() (map[int]uint16, error) {
+	types := map[int]uint16{}
+	for _, d := range s.named {
+		hatype, err := s.devices.hatype(d.name)
+		if err != nil {
+			return nil, err
+		}
+		types[d.index] = hatype
+	}
+	return types, nil
+}
+
 // indexes returns those of the named interfaces.
 func (s *liveSources) indexes() []int {
 	var indexes []int
@@ -104,6 +117,13 @@ func (s *liveSources) originOf(index int) *analyze.Origin {
 		s.readGroups()
 	}
 	return &origin
+}
+
+// gone reports whether an interface is neither named nor has shown a frame since
+// it was last there.
+func (s *liveSources) gone(index int) bool {
+	_, showed := s.origins[index]
+	return !showed && !slices.Contains(s.indexes(), index)
 }
 
 // lookAfter finds out what became of the interfaces and tells about those that

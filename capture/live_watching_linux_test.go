@@ -27,21 +27,24 @@ func watch(t *testing.T, netns string, interfaces ...string) *watching {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
 	w := &watching{cancel: cancel, done: make(chan struct{})}
+	w.start(t, ctx, LiveOptions{Interfaces: interfaces, Netns: netns, Host: "host", Warn: w.warn})
+	return w
+}
+
+// start begins to read the stream with those options.
+func (w *watching) start(t *testing.T, ctx context.Context, opt LiveOptions) {
+	t.Helper()
 	started := make(chan struct{})
-	opt := LiveOptions{
-		Interfaces: interfaces, Netns: netns, Host: "host", Warn: w.warn,
-		Started: func() { close(started) },
-	}
+	opt.Started = func() { close(started) }
 	go w.read(ctx, opt)
 	t.Cleanup(func() { w.end(t) })
 	select {
 	case <-started:
 	case <-w.done:
-		t.Fatalf("watch %v: %v", interfaces, w.err)
+		t.Fatalf("watch %v: %v", opt.Interfaces, w.err)
 	case <-time.After(testPatience):
-		t.Fatalf("watch %v: not started", interfaces)
+		t.Fatalf("watch %v: not started", opt.Interfaces)
 	}
-	return w
 }
 
 func (w *watching) read(ctx context.Context, opt LiveOptions) {

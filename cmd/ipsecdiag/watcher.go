@@ -25,6 +25,8 @@ type watcher struct {
 	end    context.CancelCauseFunc
 	began  time.Time
 	opened chan struct{} // closed when the wire is being read
+	// counting says how ESP is counted; it is set before opened is closed.
+	counting string
 	// begun is called when the kernel is being read too, changed with what is
 	// new of the findings.
 	begun   func(what string)
@@ -54,7 +56,15 @@ func newWatcher(o watchOptions, io streams, end context.CancelCauseFunc) *watche
 
 // announce says in a line what is watched.
 func (w *watcher) announce(what string) {
-	fmt.Fprintf(w.io.err, "watching %s; Ctrl-C ends it\n", what)
+	fmt.Fprintf(w.io.err, "watching %s%s; Ctrl-C ends it\n", what, w.counting)
+}
+
+// countsESP notes, for the first line, who counts ESP and AH.
+func (w *watcher) countsESP(why string) {
+	w.counting = ", ESP is counted in the kernel"
+	if why != "" {
+		w.counting = ", ESP is counted frame by frame (" + why + ")"
+	}
 }
 
 // print writes what is new of the findings.
@@ -100,7 +110,7 @@ func failure(ctx context.Context) error {
 func (w *watcher) live(ctx context.Context) iter.Seq2[analyze.Event, error] {
 	frames := capture.Live(ctx, capture.LiveOptions{
 		Interfaces: w.interfaces, Netns: w.netns, Host: w.host, Warn: w.io.say,
-		Started: w.ready,
+		Started: w.ready, Counting: w.countsESP,
 	})
 	return func(yield func(analyze.Event, error) bool) {
 		for e, err := range frames {

@@ -1,0 +1,119 @@
+package capture
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"time"
+
+	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/spd"
+)
+
+const protoAH = spd.ProtoAH
+
+// countKey is the kernel's key of what is counted apart. Addresses, SPI and
+// ports are in network order; IPv4 addresses take the first 8 bytes.
+type countKey struct {
+	Addresses [32]byte // source, destination
+	SPI       [4]byte
+	Ports     [4]byte // source, destination; 0 for plain ESP and AH
+	Index     uint32  // of the interface
+	Proto     uint8   // ESP or AH
+	Direction uint8
+	Family    uint8 // 4 or 6
+	_         uint8
+}
+
+// Offsets in countKey.
+const (
+	keyAddresses = 0
+	keySPI       = 32
+	keyPorts     = 36
+	keyIndex     = 40
+	keyProto     = 44
+	keyDirection = 45
+	keyFamily    = 46
+	keySize      = 48
+)
+
+// flow returns the key as the meter has it.
+func (k *countKey) flow() (key analyze.FlowKey, dir analyze.Direction) {
+	a := &k.Addresses
+	if k.Family == 4 {
+		key.Src, key.Dst = netip.AddrFrom4([4]byte(a[:4])), netip.AddrFrom4([4]byte(a[4:8]))
+	} else {
+		key.Src, key.Dst = netip.AddrFrom16([16]byte(a[:16])), netip.AddrFrom16([16]byte(a[16:]))
+	}
+	key.Proto, key.SPI = k.Proto, binary.BigEndian.Uint32(k.SPI[:])
+	key.SrcPort, key.DstPort = binary.BigEndian.Uint16(k.Ports[:]), binary.BigEndian.Uint16(k.Ports[2:])
+	return key, analyze.Direction(k.Direction)
+}
+
+// countSlots is what one processor has counted of a key: one slot is written
+// while the other is read.
+type countSlots struct {
+	Handed uint64 // frames handed up, up to firstFrames
+	Slot   [2]countSlot
+}
+
+// countSlot is what one processor counted of a key in one interval; it is of no
+// meaning where Interval is another one.
+type countSlot struct {
+	Interval       uint64
+	Packets, Bytes uint64
+	Start, End     uint64 // nanoseconds of CLOCK_MONOTONIC; End up to coarse ago
+	First, Last    uint32 // sequence numbers
+	Smallest       uint32
+	Largest        uint32
+}
+
+// coarse is how far CLOCK_MONOTONIC_COARSE may be behind: a jiffy, of which some
+// kernels have 100 a second.
+const coarse = uint64(10 * time.Millisecond)
+
+// Offsets in countSlots and countSlot.
+const (
+	slotsHanded = 0
+	slotsFirst  = 8
+	slotsSize   = slotsFirst + 2*slotSize
+
+	slotInterval = 0
+	slotPackets  = 8
+	slotBytes    = 16
+	slotStart    = 24
+	slotEnd      = 32
+	slotFirstSeq = 40
+	slotLastSeq  = 44
+	slotSmallest = 48
+	slotLargest  = 52
+	slotSize     = 56
+)
+
+// counted adds up what the processors counted of a key in an interval.
+func counted(slots []countSlots, interval uint64) (sum countSlot) {
+	for i := range slots {
+		if s := &slots[i].Slot[interval%2]; s.Interval == interval && s.Packets > 0 {
+			sum.add(s)
+		}
+	}
+	return sum
+}
+
+// add adds what came from about the same time on; where it may be that both
+// ended together, s is the later one.
+func (sum *countSlot) add(s *countSlot) {
+	if sum.Packets == 0 {
+		*sum = *s
+		sum.End = max(s.Start, s.End)
+		return
+	}
+	if s.Start < sum.Start {
+		sum.Start, sum.First = s.Start, s.First
+	}
+	if s.End+coarse >= sum.End {
+		sum.End, sum.Last = max(s.End, sum.End), s.Last
+	}
+	sum.Packets += s.Packets
+	sum.Bytes += s.Bytes
+	sum.Smallest, sum.Largest = min(sum.Smallest, s.Smallest), max(sum.Largest, s.Largest)
+}

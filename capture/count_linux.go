@@ -1,0 +1,237 @@
+// This file is the live fast path: frames of ESP and AH that are counted in the
+// kernel, by a program on the socket, and never come to user space.
+//
+// What it may skip, and why that is safe:
+//
+//   - Nothing but ESP, AH and ESP in UDP is skipped. The program is the classic
+//     filter, translated, so both agree on what every frame is; where that one
+//     says "flow", this one may count instead of handing up.
+//   - The first frames of each key are handed up and counted like all others
+//     that are: every frame is either handed up, or counted here, never both
+//     and never neither. The meter adds the two.
+//   - A key for which there is no room has all of its frames handed up.
+//   - A frame so short that part of it may be padding is handed up: only who
+//     reads the IP header's length knows what it is.
+//   - Frames of devices that are related to others (a bond and its members) are
+//     handed up, since the copies have to be told from the packets; so are
+//     those of devices without an Ethernet header.
+//   - The counts are per processor, so that nobody waits and no sum is torn.
+//     Each has two slots: while one interval is read, the next one is written
+//     in the other. Between the two we wait until no program runs any more that
+//     began in the old interval (membarrier(2)). Nothing is ever deleted from
+//     the map; when too many of its keys have gone quiet, a new program with a
+//     new map takes over, and the old one is read once more.
+//
+// What this leaves to rules is the same Flow events as ever.
+
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+
+	"ipsecdiag/analyze"
+)
+
+// Bounds of the kernel's map of flows.
+const (
+	maxCountedKeys = 65536
+	// maxCountedMemory bounds it on machines with many processors, bytes.
+	maxCountedMemory = 64 << 20
+	// quietKeys is how many keys may be quiet before a new map takes over.
+	quietKeys = 4096
+)
+
+// counterOptions say what a counter counts.
+type counterOptions struct {
+	link    analyze.LinkType // in which frames are handed on
+	several bool             // devices are to be told of, else there is one of Ethernet
+	unknown uint32           // verdict on frames of devices that it was not told of
+	keys    int              // room, maxCountedKeys if 0
+}
+
+// counter is a program on a packet socket that counts flows, with its maps.
+type counter struct {
+	opt       counterOptions
+	flows     *ebpf.Map // countKey to a countSlots for each processor
+	interval  *ebpf.Map // its only value is the number of the interval
+	devices   *ebpf.Map // interface index to deviceKind
+	program   *ebpf.Program
+	processor int // how many there may be
+	number    uint64
+	keys      []countKey   // room for a read
+	slots     []countSlots // as many for each key as there are processors
+}
+
+// newCounter loads a program; the error says what the kernel lacks or refuses.
+func newCounter(opt counterOptions) (*counter, error) {
+	if err := canAwaitPrograms(); err != nil {
+		return nil, err
+	}
+	n, err := ebpf.PossibleCPU()
+	if err != nil {
+		return nil, err
+	}
+	_ = rlimit.RemoveMemlock() // before 5.11; where that fails, so does what follows
+	c := &counter{opt: opt, processor: n, number: 1}
+	if c.opt.keys == 0 {
+		c.opt.keys = min(maxCountedKeys, maxCountedMemory/(keySize+n*slotsSize))
+	}
+	if err := c.load(); err != nil {
+		c.close()
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *counter) load() (err error) {
+	spec := []struct {
+		to   **ebpf.Map
+		spec ebpf.MapSpec
+	}{
+		{&c.flows, ebpf.MapSpec{Name: "ipsec_flows", Type: ebpf.PerCPUHash, KeySize: keySize, ValueSize: slotsSize,
+			MaxEntries: uint32(c.opt.keys), Flags: unix.BPF_F_NO_PREALLOC}},
+		{&c.interval, ebpf.MapSpec{Name: "ipsec_interval", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
+		{&c.devices, ebpf.MapSpec{Name: "ipsec_devices", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 4096}},
+	}
+	for _, s := range spec {
+		if *s.to, err = ebpf.NewMap(&s.spec); err != nil {
+			return err
+		}
+	}
+	if err := c.begin(c.number); err != nil {
+		return err
+	}
+	c.program, err = c.newProgram()
+	return err
+}
+
+func (c *counter) newProgram() (*ebpf.Program, error) {
+	filter, err := newCountingFilter(c.opt.several, c.opt.unknown)
+	if err != nil {
+		return nil, err
+	}
+	p := program{
+		flows: c.flows.FD(), interval: c.interval.FD(), devices: c.devices.FD(),
+		tags: c.opt.link == analyze.LinkEthernet,
+	}
+	if c.opt.link == analyze.LinkSLL2 {
+		p.perFrame = sll2Len - 14
+	}
+	code, err := p.translate(filter)
+	if err != nil {
+		return nil, err
+	}
+	return ebpf.NewProgram(&ebpf.ProgramSpec{
+		Name: "ipsecdiag", Type: ebpf.SocketFilter, License: "Apache-2.0", Instructions: code,
+	})
+}
+
+// attach puts the program on a socket, in place of what is there.
+func (c *counter) attach(fd int) error {
+	return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, c.program.FD())
+}
+
+// tell says what an interface is.
+func (c *counter) tell(index int, kind deviceKind) error {
+	return c.devices.Put(uint32(index), uint32(kind))
+}
+
+// read ends the interval and hands on what was counted in it, with times in
+// nanoseconds since 1970. quiet says that a new counter is due: most keys have
+// had no packet.
+func (c *counter) read(hand func(*countKey, *countSlot)) (quiet bool, err error) {
+	over := c.number
+	if err := c.begin(over + 1); err != nil {
+		return false, err
+	}
+	if err := awaitPrograms(); err != nil {
+		return false, err
+	}
+	offset := wallOffset()
+	keys, active := 0, 0
+	err = c.each(func(k *countKey, slots []countSlots) {
+		keys++
+		if sum := counted(slots, over); sum.Packets > 0 {
+			active++
+			sum.Start += offset
+			sum.End += offset
+			hand(k, &sum)
+		}
+	})
+	return keys-active > max(active, min(quietKeys, c.opt.keys/2)), err
+}
+
+// begin begins an interval.
+func (c *counter) begin(number uint64) error {
+	c.number = number
+	return c.interval.Put(uint32(0), number)
+}
+
+// batchKeys is how many keys are read at once. A bucket of the kernel's table
+// must fit; they have about one each.
+const batchKeys = 1024
+
+// each calls f for each key with the slots of all processors.
+func (c *counter) each(f func(*countKey, []countSlots)) error {
+	if c.keys == nil {
+		c.keys = make([]countKey, batchKeys)
+		c.slots = make([]countSlots, batchKeys*c.processor)
+	}
+	var cursor ebpf.MapBatchCursor
+	for {
+		n, err := c.flows.BatchLookup(&cursor, c.keys, c.slots, nil)
+		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("read the kernel's counts of flows: %w", err)
+		}
+		for i := range n {
+			f(&c.keys[i], c.slots[i*c.processor:(i+1)*c.processor])
+		}
+		if err != nil {
+			return nil
+		}
+	}
+}
+
+func (c *counter) close() {
+	for _, m := range []*ebpf.Map{c.flows, c.interval, c.devices} {
+		m.Close() // of nil too
+	}
+	c.program.Close()
+}
+
+// canAwaitPrograms reports why awaitPrograms will not work, if so.
+func canAwaitPrograms() error {
+	commands, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, 0, 0, 0) // MEMBARRIER_CMD_QUERY
+	switch {
+	case errno != 0:
+		return fmt.Errorf("membarrier: %w", errno)
+	case commands&membarrierGlobal == 0:
+		return errors.New("membarrier: the kernel cannot wait for running programs")
+	}
+	return nil
+}
+
+const membarrierGlobal = 1 // MEMBARRIER_CMD_GLOBAL, linux/membarrier.h
+
+// awaitPrograms returns once no program runs any more that ran when it was
+// called: they run under RCU, and the command waits for a grace period
+// (synchronize_rcu in kernel/sched/membarrier.c).
+func awaitPrograms() error {
+	if _, _, errno := unix.Syscall(unix.SYS_MEMBARRIER, membarrierGlobal, 0, 0); errno != 0 {
+		return fmt.Errorf("membarrier: %w", errno)
+	}
+	return nil
+}
+
+// wallOffset returns what makes CLOCK_MONOTONIC the wall clock, in nanoseconds.
+func wallOffset() uint64 {
+	var mono unix.Timespec
+	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono) // cannot fail
+	return uint64(time.Now().UnixNano() - mono.Nano())
+}

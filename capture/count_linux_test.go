@@ -1,0 +1,189 @@
+package capture
+
+import (
+	"runtime"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"ipsecdiag/analyze"
+)
+
+// testCounter returns a counter, or skips the test where the kernel has none.
+func testCounter(t *testing.T, opt counterOptions) *counter {
+	t.Helper()
+	c, err := newCounter(opt)
+	if err != nil {
+		t.Skipf("needs eBPF: %v", err)
+	}
+	t.Cleanup(c.close)
+	onOneProcessor(t)
+	return c
+}
+
+// onOneProcessor keeps the test from moving to another processor, which has
+// counts of its own.
+func onOneProcessor(t *testing.T) {
+	t.Helper()
+	runtime.LockOSThread()
+	var all, one unix.CPUSet
+	if err := unix.SchedGetaffinity(0, &all); err != nil {
+		t.Fatal(err)
+	}
+	for cpu := 0; one.Count() == 0; cpu++ {
+		if all.IsSet(cpu) {
+			one.Set(cpu)
+		}
+	}
+	if err := unix.SchedSetaffinity(0, &one); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = unix.SchedSetaffinity(0, &all)
+		runtime.UnlockOSThread()
+	})
+}
+
+// run runs the program over a frame without a socket. The kernel takes the
+// Ethernet header off what it is given, so there is one more.
+func (c *counter) run(t *testing.T, frame []byte) (snap int) {
+	t.Helper()
+	verdict, _, err := c.program.Test(append(make([]byte, 14), frame...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return int(verdict)
+}
+
+// The program says of every frame what the classic filter says, until it has
+// handed up the first frames of a flow; then it counts, under the key that the
+// decoder sees.
+func TestCounterAgreesWithFilter(t *testing.T) {
+	c := testCounter(t, counterOptions{link: analyze.LinkEthernet})
+	vm := filterVM(t, hatypeEther, 0)
+	want := map[analyze.FlowKey]*countSlot{}
+	handed := map[analyze.FlowKey]int{}
+	for tags, tpids := range tagCases {
+		for _, pc := range filterCases() {
+			frame := ethernet(pc.etherType, tpids, pc.packet)
+			_, snap := verdict(t, vm, frame)
+			key, counts := countable(frame)
+			for i := range firstFrames + 3 {
+				wanted := snap
+				if counts && snap > 0 {
+					if handed[key]++; handed[key] > firstFrames {
+						addTo(want, key, len(frame))
+						wanted = 0
+					}
+				}
+				if got := c.run(t, frame); got != wanted {
+					t.Fatalf("%s %s: run %d: verdict %d, want %d; the filter's is %d", tags, pc.name, i, got, wanted, snap)
+				}
+			}
+		}
+	}
+	checkCounts(t, c, want)
+}
+
+// countable returns the key of a frame of a flow; ok is false where the frame is
+// so short that it is always handed up, and for others.
+func countable(frame []byte) (key analyze.FlowKey, ok bool) {
+	var p analyze.Packet
+	err := p.Decode(analyze.LinkEthernet, frame)
+	key, _, ok = p.Flow()
+	return key, ok && err == nil && len(p.Upper) >= minCounted
+}
+
+func addTo(sums map[analyze.FlowKey]*countSlot, key analyze.FlowKey, length int) {
+	if sums[key] == nil {
+		sums[key] = new(countSlot)
+	}
+	sums[key].Packets++
+	sums[key].Bytes += uint64(length)
+}
+
+// checkCounts holds that these packets were counted and no others.
+func checkCounts(t *testing.T, c *counter, want map[analyze.FlowKey]*countSlot) {
+	t.Helper()
+	got := 0
+	_, err := c.read(func(k *countKey, s *countSlot) {
+		got++
+		key, _ := k.flow()
+		if w := want[key]; w == nil || w.Packets != s.Packets || w.Bytes != s.Bytes {
+			t.Errorf("%+v: counted %+v, want %+v", key, s, w)
+		}
+	})
+	if err != nil || got != len(want) || got < 4 {
+		t.Errorf("%d keys counted, want %d, at least 4: %v", got, len(want), err)
+	}
+}
+
+// The offsets that the program uses are those of the structures.
+func TestCounterLayout(t *testing.T) {
+	var k countKey
+	var s countSlots
+	for _, c := range []struct {
+		name      string
+		got, want uintptr
+	}{
+		{"key", unsafe.Sizeof(k), keySize}, {"spi", unsafe.Offsetof(k.SPI), keySPI},
+		{"ports", unsafe.Offsetof(k.Ports), keyPorts}, {"index", unsafe.Offsetof(k.Index), keyIndex},
+		{"proto", unsafe.Offsetof(k.Proto), keyProto}, {"direction", unsafe.Offsetof(k.Direction), keyDirection},
+		{"family", unsafe.Offsetof(k.Family), keyFamily},
+		{"slots", unsafe.Sizeof(s), slotsSize}, {"slot", unsafe.Offsetof(s.Slot), slotsFirst},
+		{"slot size", unsafe.Sizeof(s.Slot[0]), slotSize}, {"packets", unsafe.Offsetof(s.Slot[0].Packets), slotPackets},
+		{"bytes", unsafe.Offsetof(s.Slot[0].Bytes), slotBytes}, {"start", unsafe.Offsetof(s.Slot[0].Start), slotStart},
+		{"end", unsafe.Offsetof(s.Slot[0].End), slotEnd}, {"first", unsafe.Offsetof(s.Slot[0].First), slotFirstSeq},
+		{"last", unsafe.Offsetof(s.Slot[0].Last), slotLastSeq}, {"smallest", unsafe.Offsetof(s.Slot[0].Smallest), slotSmallest},
+		{"largest", unsafe.Offsetof(s.Slot[0].Largest), slotLargest},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s: %d, the program has %d", c.name, c.got, c.want)
+		}
+	}
+}
+
+// An interval that is read holds what came since the last read, no more and no
+// less.
+func TestCounterIntervals(t *testing.T) {
+	c := testCounter(t, counterOptions{link: analyze.LinkEthernet})
+	frame := func(seq byte) []byte { return ethernet(etherIPv6, nil, ipv6(50, espPacket(0xe1, seq))) }
+	for range firstFrames {
+		c.run(t, frame(1))
+	}
+	for _, interval := range [][]byte{{7, 5, 9}, {}, {8}, {3, 4}} {
+		for _, seq := range interval {
+			c.run(t, frame(seq))
+		}
+		var sum countSlot
+		if _, err := c.read(func(_ *countKey, s *countSlot) { sum = *s }); err != nil {
+			t.Fatal(err)
+		}
+		if sum.Packets != uint64(len(interval)) {
+			t.Fatalf("%d packets in %v", sum.Packets, interval)
+		}
+		if n := len(interval); n > 0 && (sum.First != uint32(interval[0]) || sum.Last != uint32(interval[n-1]) ||
+			sum.End < sum.Start || sum.Smallest != uint32(min(interval[0], interval[n-1], interval[n/2])) ||
+			sum.Largest != uint32(max(interval[0], interval[n-1], interval[n/2]))) {
+			t.Errorf("%v: %+v", interval, sum)
+		}
+	}
+}
+
+// A counter says that it should be renewed once most of its keys are quiet.
+func TestCounterQuiet(t *testing.T) {
+	c := testCounter(t, counterOptions{link: analyze.LinkEthernet, keys: 16})
+	for spi := range byte(14) {
+		for range firstFrames + 1 {
+			c.run(t, ethernet(etherIPv6, nil, ipv6(50, espPacket(uint32(spi), 1))))
+		}
+	}
+	for i, want := range []bool{false, true} {
+		n := 0
+		quiet, err := c.read(func(*countKey, *countSlot) { n++ })
+		if quiet != want || err != nil || n != 14-14*i {
+			t.Errorf("read %d: %d keys, quiet %v, %v; want quiet %v", i, n, quiet, err, want)
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package capture
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"ipsecdiag/analyze"
+)
+
+// counting is the live stream's part in counting flows in the kernel. Its
+// counter is nil where all frames are handed up.
+type counting struct {
+	counter *counter
+	kinds   map[int]deviceKind // interfaces that the counter was told of
+}
+
+// openCounting prepares to count on the named devices, of which it is given the
+// ARPHRD_ types. Where it cannot be done, why says so in a few words.
+func openCounting(opt counterOptions, hatypes map[int]uint16) (c counting, why string) {
+	if !opt.several {
+		for _, hatype := range hatypes {
+			if kindOf(hatype, 0) != deviceCounted {
+				return c, "not an Ethernet device"
+			}
+		}
+	}
+	var err error
+	c.counter, err = newCounter(opt)
+	switch {
+	case errors.Is(err, fs.ErrPermission):
+		return c, "CAP_BPF is missing"
+	case err != nil:
+		return c, err.Error()
+	}
+	c.kinds = map[int]deviceKind{}
+	for index, hatype := range hatypes {
+		c.tell(index, kindOf(hatype, maybeRelated))
+	}
+	return c, ""
+}
+
+// maybeRelated stands for the group of a device while that is not known.
+const maybeRelated = -1
+
+// kindOf returns what is to be told of a device with that ARPHRD_ type and
+// group of related devices.
+func kindOf(hatype uint16, group int) deviceKind {
+	switch {
+	case hatype == hatypeEther && group == 0:
+		return deviceCounted
+	case hatype == hatypeEther, hatype == hatypeLoopback:
+		return deviceEthernet
+	}
+	return deviceOther
+}
+
+// saw tells the counter of an interface that showed a frame, if need be.
+func (c *counting) saw(index int, hatype uint16, groups deviceGroups) {
+	if c.counter == nil || !c.counter.opt.several {
+		return
+	}
+	kind := kindOf(hatype, groups.of(index))
+	if was, ok := c.kinds[index]; was != kind {
+		c.tell(index, kind)
+		if !ok {
+			c.regroup(groups)
+		}
+	}
+}
+
+// tell tells the counter of an interface. One that it has no room for stays
+// unknown to it: its frames are handed up.
+func (c *counting) tell(index int, kind deviceKind) {
+	_ = c.counter.tell(index, kind)
+	c.kinds[index] = kind
+}
+
+// regroup has all frames handed up of interfaces that have become related to
+// others. Those that are no longer are counted again once they show a frame.
+func (c *counting) regroup(groups deviceGroups) {
+	for index, kind := range c.kinds {
+		if kind == deviceCounted && groups.of(index) != 0 {
+			c.tell(index, deviceEthernet)
+		}
+	}
+}
+
+// forget takes interfaces that are gone out of the counter's map.
+func (c *counting) forget(gone func(index int) bool) {
+	for index := range c.kinds {
+		if gone(index) {
+			_ = c.counter.devices.Delete(uint32(index))
+			delete(c.kinds, index)
+		}
+	}
+}
+
+// read adds what was counted since the last read to the meter.
+func (c *counting) read(fd int, meter *FlowMeter, originOf func(index int) *analyze.Origin) error {
+	if c.counter == nil {
+		return nil
+	}
+	hand := func(k *countKey, s *countSlot) {
+		key, dir := k.flow()
+		meter.AddCounted(key, dir, originOf(int(k.Index)), s)
+	}
+	quiet, err := c.counter.read(hand)
+	if err == nil && quiet {
+		err = c.renew(fd, hand)
+	}
+	return err
+}
+
+// renew puts a new counter in the place of one whose keys have mostly gone
+// quiet. Nothing is lost: the old one is read once more when no frame can come
+// to it any more.
+func (c *counting) renew(fd int, hand func(*countKey, *countSlot)) error {
+	old := c.counter
+	fresh, err := newCounter(old.opt)
+	if err != nil {
+		return fmt.Errorf("renew the kernel's counts of flows: %w", err)
+	}
+	for index, kind := range c.kinds {
+		_ = fresh.tell(index, kind) // see tell
+	}
+	if err := fresh.attach(fd); err != nil {
+		fresh.close()
+		return fmt.Errorf("renew the kernel's counts of flows: %w", err)
+	}
+	c.counter = fresh
+	defer old.close()
+	_, err = old.read(hand)
+	return err
+}
+
+func (c *counting) close() {
+	if c.counter != nil {
+		c.counter.close()
+	}
+}
