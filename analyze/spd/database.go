@@ -53,8 +53,9 @@ func (db *Database) Clone() Database {
 // PutPolicy adds p as the youngest policy, or replaces the one with p's
 // identity, which makes the replacement the youngest as XFRM_MSG_UPDPOLICY does.
 // (On 6.18 a replacement of equal priority keeps its place before other
-// policies of just the same prefixes, and loses it before all others. Dumps do
-// not show that: Verdict.Tied warns of every tie that matters.)
+// policies of just the same prefixes, or of any shorter than /48, IPv4 /16, and
+// loses it before all others. Dumps do not show that: Verdict.Tied warns of
+// every tie that matters.)
 func (db *Database) PutPolicy(p Policy) {
 	db.DeletePolicy(p.Identity())
 	x := db.policyIndex()

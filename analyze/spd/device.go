@@ -14,7 +14,8 @@ type Device struct {
 	NoXfrm4 bool
 	// NoPolicy6 is net.ipv6.conf.DEV.disable_policy or that of "all": IPv6
 	// packets for the device's own unicast addresses are checked against no
-	// policy, whichever way they came (addrconf_f6i_alloc).
+	// policy, whichever way they came (addrconf_f6i_alloc), nor are IPv6
+	// packets that come in by it and are forwarded (ip6_forward).
 	NoPolicy6 bool
 	Addrs     []netip.Addr
 }
@@ -35,7 +36,7 @@ var exemptionNames = names[Exemption]{NotExempt: "none", DisablePolicy: "disable
 func (e Exemption) String() string { return exemptionNames.name(e) }
 
 // exemption returns the device setting that spares f the policies of that
-// direction (__xfrm_check_dev_nopolicy, xfrm_lookup_with_ifid).
+// direction (__xfrm_check_dev_nopolicy, ip6_forward, xfrm_lookup_with_ifid).
 func (db *Database) exemption(dir Direction, f Flow) Exemption {
 	for i := range db.Devices {
 		d := &db.Devices[i]
@@ -49,7 +50,7 @@ func (db *Database) exemption(dir Direction, f Flow) Exemption {
 			if d.NoPolicy4 {
 				return DisablePolicy
 			}
-		case dir == In && d.NoPolicy6 && d.owns(f.Dst):
+		case d.NoPolicy6 && (dir == In && d.owns(f.Dst) || dir == Fwd && d.Index == f.via(dir)):
 			return DisablePolicy
 		}
 	}

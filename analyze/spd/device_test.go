@@ -41,7 +41,9 @@ func TestSettingsOfDevicesExemptPackets(t *testing.T) {
 		{"forwarded IPv4 came by it", Fwd, on(v4, 4, 3), false, Clear, DisablePolicy},
 		{"IPv6 for the device's address", In, answer, false, Clear, DisablePolicy},
 		{"IPv6 for another address", In, ICMPv6Flow(glass, teapot, NeighborSolicitation), false, Protect, NotExempt},
-		{"IPv6 forwarded", Fwd, answer, false, Protect, NotExempt},
+		{"IPv6 came by it and is forwarded", Fwd, on(answer, 4, 3), false, Clear, DisablePolicy},
+		{"IPv6 came by another and is forwarded", Fwd, on(answer, 3, 4), false, Protect, NotExempt},
+		{"IPv6 came by it for another address", In, on(ICMPv6Flow(glass, teapot, NeighborSolicitation), 1, 3), false, Protect, NotExempt},
 	}
 	for _, tt := range tests {
 		db := Database{Policies: demand(tt.dir), Devices: []Device{lo, eth0}}
