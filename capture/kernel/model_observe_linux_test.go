@@ -141,7 +141,7 @@ func (w *wire) send(p packet, cookie uint64) error {
 	mac := tapMAC
 	switch p.how {
 	case byDiscovery:
-		return w.inject(frame(mac, solicitation(f.Dst, f.Src)))
+		return w.inject(frame(mac, searchFor(f.Dst, f.Src)))
 	case byEcho:
 		ask := f
 		ask.Src, ask.Dst, ask.SrcPort = f.Dst, f.Src, echoRequest(f.Dst.Is4())

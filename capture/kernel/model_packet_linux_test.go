@@ -25,7 +25,7 @@ func ipPacket(f spd.Flow, hops byte, payload []byte) []byte {
 		h := []byte{0x45, 0, 0, 0, 0, 1, 0, 0, hops, f.Proto, 0, 0}
 		h = append(append(h, f.Src.AsSlice()...), f.Dst.AsSlice()...)
 		binary.BigEndian.PutUint16(h[2:], uint16(len(h)+len(payload)))
-		binary.BigEndian.PutUint16(h[10:], checksum(0, h))
+		binary.BigEndian.PutUint16(h[10:], internetChecksum(0, h))
 		return append(h, payload...)
 	}
 	h := []byte{0x60, 0, 0, 0, 0, 0, f.Proto, hops}
@@ -49,7 +49,7 @@ func transportPayload(f spd.Flow, cookie uint64) []byte {
 	}
 	b = binary.BigEndian.AppendUint64(b, cookie)
 	if at >= 0 {
-		binary.BigEndian.PutUint16(b[at:], checksum(pseudoHeader(f, len(b)), b))
+		binary.BigEndian.PutUint16(b[at:], internetChecksum(pseudoHeader(f, len(b)), b))
 	}
 	return b
 }
@@ -67,8 +67,8 @@ func pseudoHeader(f spd.Flow, n int) (sum uint32) {
 	return sum + uint32(n) + uint32(f.Proto)
 }
 
-// checksum is that of RFC 1071.
-func checksum(sum uint32, b []byte) uint16 {
+// internetChecksum is that of RFC 1071.
+func internetChecksum(sum uint32, b []byte) uint16 {
 	for ; len(b) > 1; b = b[2:] {
 		sum += uint32(binary.BigEndian.Uint16(b))
 	}
@@ -81,13 +81,13 @@ func checksum(sum uint32, b []byte) uint16 {
 	return ^uint16(sum)
 }
 
-// solicitation is the neighbour solicitation with which asker looks for target:
+// searchFor is the neighbour solicitation with which asker looks for target:
 // the kernel that owns target answers it.
-func solicitation(asker, target netip.Addr) []byte {
+func searchFor(asker, target netip.Addr) []byte {
 	f := spd.ICMPv6Flow(asker, target, spd.NeighborSolicitation)
 	b := append([]byte{spd.NeighborSolicitation, 0, 0, 0, 0, 0, 0, 0}, target.AsSlice()...)
 	b = append(b, 1, 1, 2, 0, 0, 0, 0, 2) // source link-layer address
-	binary.BigEndian.PutUint16(b[2:], checksum(pseudoHeader(f, len(b)), b))
+	binary.BigEndian.PutUint16(b[2:], internetChecksum(pseudoHeader(f, len(b)), b))
 	return ipPacket(f, 255, b)
 }
 
