@@ -9,7 +9,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # What the tests run besides what the lab installs (go run ./fixtures/lab deps).
-TEST_PACKAGES = tshark tcpdump cpio
+TEST_PACKAGES = tshark tcpdump cpio tmux
 
 .PHONY: build
 build: # the program, static, in ./ipsecdiag

@@ -6,6 +6,8 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"net/netip"
+	"time"
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/spd"
@@ -40,3 +42,12 @@ func (h *Handle) PutNeighbor(context.Context, analyze.Neighbor) error    { retur
 func (h *Handle) DeleteNeighbor(context.Context, analyze.Neighbor) error { return ErrNeedsLinux }
 func (h *Handle) Sysctl(string) (string, error)                          { return "", ErrNeedsLinux }
 func (h *Handle) SetSysctl(string, string) error                         { return ErrNeedsLinux }
+
+func (h *Handle) Snapshot(context.Context) (*analyze.Snapshot, error) { return nil, ErrNeedsLinux }
+func (h *Handle) Solicit(context.Context, netip.Addr, netip.Addr, int, time.Duration) (bool, error) {
+	return false, ErrNeedsLinux
+}
+func (h *Handle) Echo(context.Context, netip.Addr, netip.Addr, time.Duration) (bool, error) {
+	return false, ErrNeedsLinux
+}
+func (h *Handle) ProbeNeighbor(context.Context, analyze.Neighbor) error { return ErrNeedsLinux }

@@ -38,7 +38,7 @@ func newRoot(io streams) *cobra.Command {
 		return fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		newWatch(io), newAnalyze(io), newCheck(io), newSnapshot(io), newEvents(io),
+		newWatch(io), newAnalyze(io), newCheck(io), newFix(io), newSnapshot(io), newEvents(io),
 		newExplain(io), newDemo(io), newVersion(io),
 	)
 	root.InitDefaultCompletionCmd()

@@ -120,7 +120,6 @@ func (b *ndBypass) note(format string, args ...any) {
 // bypass adds what is wanted and not there.
 func (b *ndBypass) bypass() error {
 	b.priority = b.choose()
-	b.plan.Params["priority"] = fmt.Sprint(b.priority)
 	for _, t := range []spd.PolicyType{spd.Main, spd.Sub} {
 		for i := range b.wants {
 			w := &b.wants[i]

@@ -1,36 +1,28 @@
 package report
 
 import (
-	"fmt"
 	"io"
+	"slices"
 
 	"ipsecdiag/rules"
 )
 
 // maxLeft bounds the findings that Leave writes in full.
-const maxLeft = 5
+const maxLeft = 3
 
 // Leave writes what a person needs who closes the full-screen view: the verdict
-// over all, the findings that are open in full with what to do, as long as they
+// over all, the findings that are open in full with what to do as long as they
 // are few, and what was looked at.
 func Leave(w io.Writer, findings []rules.Finding, sum Summary, o Options) error {
 	p := newPage(o)
 	tops, effects := group(findings)
 	p.verdict(tops, &sum)
-	written, open := 0, 0
-	for i := range tops {
-		if tops[i].State != rules.Open {
-			continue
-		}
-		if open++; open <= maxLeft {
-			written++
+	open := slices.DeleteFunc(tops, func(f rules.Finding) bool { return f.State != rules.Open })
+	if len(open) <= maxLeft {
+		for i := range open {
 			p.gap()
-			p.finding(&tops[i], effects)
+			p.finding(&open[i], effects)
 		}
-	}
-	if more := open - written; more > 0 {
-		p.gap()
-		p.para(0, plain, fmt.Sprintf("… and %d more that are open.", more))
 	}
 	p.gap()
 	p.lookedAt(&sum)

@@ -52,7 +52,7 @@ func helpText() string {
 	var b strings.Builder
 	b.WriteString(bold.Render("Keys") + "\n")
 	for _, k := range []key.Binding{
-		keys.up, keys.down, keys.pageUp, keys.pageDown, keys.top, keys.bottom, keys.left, keys.right,
+		keys.up, keys.pageUp, keys.top, keys.left,
 		keys.open, keys.finding, keys.next, keys.explain, keys.filter, keys.record, keys.help, keys.back, keys.quit, keys.suspend,
 	} {
 		fmt.Fprintf(&b, "  %s %s\n", fit(k.Help().Key, 11), k.Help().Desc)

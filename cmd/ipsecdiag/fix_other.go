@@ -1,0 +1,13 @@
+//go:build !linux
+
+package main
+
+import "ipsecdiag/capture/kernel"
+
+const initNamespace = ""
+
+func guardSecrets() error { return kernel.ErrNeedsLinux }
+
+func detach(string, []string) error { return kernel.ErrNeedsLinux }
+
+func findNamespace(string) (string, bool) { return "", false }

@@ -1,0 +1,208 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"runtime"
+	"syscall"
+	"time"
+
+	"ipsecdiag/analyze"
+	"ipsecdiag/capture/kernel"
+	"ipsecdiag/rules/remedy"
+	"ipsecdiag/rules/remedy/apply"
+	"ipsecdiag/rules/report"
+)
+
+// fixRun is one run of fix on this host.
+type fixRun struct {
+	*fixOptions
+	io      streams
+	kernel  *kernel.Handle
+	journal *apply.Journal
+	state   *analyze.Snapshot // before anything is changed
+	result  fixResult
+}
+
+// proposal is a plan with all that belongs to it.
+type proposal struct {
+	plan remedy.Plan
+	// keys are those of the plan's SAs; keyFile is where they are already, empty
+	// where the journal is to keep them.
+	keys    remedy.Keyring
+	keyFile string
+	// prove looks at the kernel's state after the plan was applied, verify sends
+	// packets.
+	prove  func(*analyze.KernelState) []apply.Proof
+	verify func(context.Context, apply.Prober) ([]apply.Proof, error)
+	// files writes what belongs to the plan, before it is applied, and names
+	// what it wrote. Nil where there is none.
+	files func() ([]string, error)
+}
+
+// openFix prepares a run. It reads nothing of the kernel's state yet.
+func openFix(o *fixOptions, io streams) (*fixRun, error) {
+	if runtime.GOOS != "linux" {
+		return nil, fmt.Errorf("fix changes a Linux kernel, and this is %s; fix --from RECORDING shows what it would do", runtime.GOOS)
+	}
+	if err := permittedToFix(); err != nil {
+		return nil, err
+	}
+	if err := guardSecrets(); err != nil {
+		return nil, err
+	}
+	host, _ := os.Hostname()
+	r := &fixRun{fixOptions: o, io: io, kernel: kernel.NewHandle(kernel.Options{Netns: o.netns, Warn: io.say})}
+	boot, _, err := r.kernel.Place()
+	if err != nil {
+		return nil, err
+	}
+	r.journal = apply.OpenJournal(o.journal, boot)
+	r.result = fixResult{Version: fixVersion, Host: host, Netns: o.netns}
+	return r, nil
+}
+
+// permittedToFix says what is missing. Root is wanted besides the capability,
+// since the journal and the key files are root's.
+func permittedToFix() error {
+	p, err := kernel.Privilege()
+	switch {
+	case err != nil:
+		return err
+	case !p.NetAdmin:
+		return errors.New("CAP_NET_ADMIN is missing: nothing can be changed; run it as root")
+	case os.Geteuid() != 0:
+		return errors.New("fix must run as root: its journal and key files belong to root alone")
+	}
+	return nil
+}
+
+// read reads the state that a plan is made from.
+func (r *fixRun) read(ctx context.Context) (*analyze.KernelState, error) {
+	s, err := r.kernel.Snapshot(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r.state = s
+	return &s.KernelState, nil
+}
+
+// propose shows a plan, asks, applies it and proves it: the one way from a plan
+// to the kernel.
+func (r *fixRun) propose(ctx context.Context, p proposal, refused error) error {
+	if refused != nil {
+		return r.refuse(refused)
+	}
+	r.result.Plan, r.result.Commands = &p.plan, remedy.Commands(p.plan.Steps)
+	if err := r.show(&p.plan); err != nil {
+		return err
+	}
+	switch {
+	case p.plan.Empty():
+		r.result.Status = fixNothing
+		return r.finish(r.standing(ctx, p))
+	case r.dryRun:
+		r.result.Status = fixDryRun
+		return r.finish(nil)
+	}
+	if err := r.ask(ctx, len(p.plan.Steps)); err != nil {
+		return r.fail(err)
+	}
+	return r.apply(ctx, p)
+}
+
+// apply carries out a plan that was agreed to.
+func (r *fixRun) apply(ctx context.Context, p proposal) error {
+	// The terminal may be one that the change itself cuts off.
+	signal.Ignore(syscall.SIGHUP)
+	if p.files != nil {
+		written, err := p.files()
+		r.result.Files = written
+		if err != nil {
+			return r.fail(err)
+		}
+	}
+	o := apply.Options{Netns: r.netns, Keys: p.keys, KeyFile: p.keyFile}
+	if r.confirmWithin > 0 {
+		o.Deadline = time.Now().Add(r.confirmWithin).UTC()
+		o.Arm = r.arm
+	}
+	e, err := r.journal.Apply(ctx, r.kernel, p.plan, o)
+	if e != nil {
+		r.result.ID = e.ID
+	}
+	if err != nil {
+		r.dropFiles()
+		return r.fail(err)
+	}
+	r.result.Status = fixApplied
+	r.applied(e)
+	return r.finish(r.prove(ctx, p))
+}
+
+// dropFiles deletes what was written for a plan that came to nothing: keys that
+// nobody has.
+func (r *fixRun) dropFiles() {
+	for _, name := range r.result.Files {
+		if err := os.Remove(name); err == nil {
+			r.io.say("deleted " + name + " again: it belongs to what was not applied")
+		}
+	}
+	r.result.Files = nil
+}
+
+// standing proves a plan that had nothing to do, where that is asked for.
+func (r *fixRun) standing(ctx context.Context, p proposal) error {
+	if !r.verify {
+		return nil
+	}
+	return r.prove(ctx, p)
+}
+
+// prove looks whether it helped. That it did not is errFound.
+func (r *fixRun) prove(ctx context.Context, p proposal) error {
+	s, err := r.kernel.Snapshot(ctx)
+	if err != nil {
+		return fmt.Errorf("look whether it helped: %w", err)
+	}
+	if p.prove != nil {
+		r.result.Proofs = p.prove(&s.KernelState)
+	}
+	if r.verify && p.verify != nil && holds(r.result.Proofs) {
+		more, err := p.verify(ctx, r.kernel)
+		if err != nil {
+			return fmt.Errorf("look whether it helped: %w", err)
+		}
+		r.result.Proofs = append(r.result.Proofs, more...)
+	}
+	r.showProofs()
+	if !holds(r.result.Proofs) {
+		return errFound
+	}
+	return nil
+}
+
+func holds(proofs []apply.Proof) bool {
+	for i := range proofs {
+		if !proofs[i].Holds {
+			return false
+		}
+	}
+	return true
+}
+
+// show writes the plan: on standard output, or beside a JSON document on
+// standard error where somebody is to be asked.
+func (r *fixRun) show(plan *remedy.Plan) error {
+	w := r.text()
+	if w == nil && !r.yes && !r.dryRun {
+		w = r.io.err
+	}
+	if w == nil {
+		return nil
+	}
+	return report.Plan(w, plan, textOptions(w))
+}

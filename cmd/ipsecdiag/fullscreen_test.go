@@ -1,0 +1,163 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"ipsecdiag/fixtures/crowd"
+)
+
+// browsed are what the full-screen tests look at: as command lines, each with a
+// text that shows that it is there.
+func browsed(t *testing.T) map[string][]string {
+	t.Helper()
+	absolute := func(elements ...string) string {
+		path, err := filepath.Abs(fixture(elements...))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	many := filepath.Join(t.TempDir(), "many.pcap")
+	f, err := os.Create(many)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := crowd.Write(f, fixture(), 1000); err != nil {
+		t.Fatal(err)
+	}
+	return map[string][]string{
+		"deadlock": {absolute("nd-deadlock-ikev2", "glass.pcapng"), absolute("nd-deadlock-ikev2", "teapot.pcapng")},
+		"healthy":  {absolute("healthy-ikev2", "glass.pcapng")},
+		"crowd":    {many},
+	}
+}
+
+func analyzeTUI(files []string) []string {
+	return append([]string{program, "analyze", "--tui"}, files...)
+}
+
+// TestTerminalScreens presses the keys of a person who looks for the fault, in a
+// small and in a large terminal.
+func TestTerminalScreens(t *testing.T) {
+	files := browsed(t)
+	type step struct{ keys, name, text string }
+	for name, c := range map[string]struct {
+		steps  []step
+		status int
+		says   string
+	}{
+		"deadlock": {[]step{
+			{"", "pairs", ">✗ fd00::1 ↔ fd00::2"}, {"f", "finding", "ERROR  neighbour discovery and IKE wait"},
+			{"End", "remedy", "proto ipv6-icmp type 136"}, {"Tab", "next", "traffic needs an SA"}, {"e", "explain", "Symptom"},
+			{"?", "keys", "these keys"}, {"Escape", "explain", "Symptom"}, {"q", "next", "traffic needs an SA"}, {"q", "pairs", ">✗ fd00::1 ↔ fd00::2"},
+		}, statusFound, "ip xfrm policy update"},
+		"healthy": {[]step{
+			{"", "pairs", ">✓ fd00::1 ↔ fd00::2"}, {"f", "finding", "INFO  the packets before the SA were lost"}, {"Escape", "pairs", "nothing wrong"},
+		}, statusFine, "Nothing wrong found"},
+		"crowd": {[]step{
+			{"", "pairs", "1000 pairs"}, {"End", "end", ">✓ fd00::1 ↔ fd00::3e9"}, {"Home", "pairs", ">✗ fd00::1 ↔ fd00::9"},
+			{"/", "typing", "Esc show all"}, {"3 e", "filter", " / 3e"}, {"Enter", "filtered", "of 1000 pairs match"}, {"Escape", "", "errors  1000 pairs"},
+			{"Home", "pairs", "1000 pairs"},
+		}, statusFound, "10 errors"},
+	} {
+		for _, size := range [][2]int{{80, 24}, {200, 50}} {
+			t.Run(name, func(t *testing.T) {
+				x := startTerminal(t, size[0], size[1], nil, analyzeTUI(files[name])...)
+				for _, s := range c.steps {
+					if s.keys != "" {
+						x.keys(strings.Fields(s.keys)...)
+					}
+					if x.shows(s.text); s.name != "" {
+						x.is(name+"-"+s.name, s.text)
+					}
+				}
+				x.keys("q")
+				if screen := x.left(c.status); !strings.Contains(screen, c.says) && size[1] == 50 {
+					t.Errorf("%q is not left behind:\n%s", c.says, screen)
+				}
+			})
+		}
+	}
+}
+
+func TestTerminalResize(t *testing.T) {
+	x := startTerminal(t, 80, 24, nil, analyzeTUI(browsed(t)["crowd"])...)
+	x.is("crowd-pairs", "1000 pairs")
+	x.resize(200, 50)
+	x.is("crowd-pairs", "1000 pairs")
+	x.resize(20, 5)
+	x.until("the small screen", func(s string) bool { return strings.Contains(s, " ✗ 10 errors  1000 …") })
+	x.resize(80, 24)
+	x.is("crowd-pairs", "1000 pairs")
+	x.keys("C-c")
+	x.left(statusFound)
+}
+
+// sgrColor is a colour in what tmux tells of a screen: the foregrounds and
+// backgrounds of ECMA-48 section 8.3.117 and their bright and extended kinds.
+var sgrColor = regexp.MustCompile(`\x1b\[(\d+;)*(3[0-8]|4[0-8]|9[0-7]|10[0-7])[;m]`)
+
+// TestTerminalNoColor holds that NO_COLOR takes the colours away and nothing
+// else.
+func TestTerminalNoColor(t *testing.T) {
+	files := browsed(t)["deadlock"]
+	for environment, colored := range map[string]bool{"NO_COLOR=": true, "NO_COLOR=1": false} {
+		x := startTerminal(t, 80, 24, []string{environment}, analyzeTUI(files)...)
+		for _, key := range []string{"", "f"} {
+			if key != "" {
+				x.keys(key)
+			}
+			x.is(map[string]string{"": "deadlock-pairs", "f": "deadlock-finding"}[key], "ERROR")
+			if got := sgrColor.MatchString(x.screen("-e")); got != colored {
+				t.Errorf("%s: colours: %v in\n%q", environment, got, x.screen("-e"))
+			}
+		}
+		x.keys("q", "q")
+		x.left(statusFound)
+	}
+}
+
+// TestTerminalPlain holds where there is never a full-screen view: on a terminal
+// that can do nothing but print, and where output goes elsewhere.
+func TestTerminalPlain(t *testing.T) {
+	files := browsed(t)["deadlock"]
+	lines := strings.Join(analyzeTUI(files), " ")
+	for name, c := range map[string]struct {
+		environment, command []string
+		status               int
+	}{
+		"dumb":   {[]string{"TERM=dumb"}, analyzeTUI(files), statusFound},
+		"unset":  {[]string{"TERM="}, analyzeTUI(files), statusFound},
+		"piped":  {nil, []string{"sh", "-c", lines + " | cat"}, statusFine},
+		"file":   {nil, []string{"sh", "-c", lines + " > out; s=$?; cat out; exit $s"}, statusFound},
+		"format": {nil, append(analyzeTUI(files), "--format", "json"), statusError},
+	} {
+		t.Run(name, func(t *testing.T) {
+			x := startTerminal(t, 100, 60, c.environment, c.command...)
+			screen := x.left(c.status)
+			want := "What was seen"
+			if name == "format" {
+				want = "it does not go with --format"
+			}
+			if !strings.Contains(screen, want) || strings.Contains(screen, "Enter ladder") {
+				t.Errorf("the screen is\n%s", screen)
+			}
+		})
+	}
+}
+
+// TestTerminalReadsKeysBesideStandardInput holds that a capture can come by
+// standard input: the keys come from the terminal then.
+func TestTerminalReadsKeysBesideStandardInput(t *testing.T) {
+	x := startTerminal(t, 80, 24, nil, "sh", "-c", program+" analyze --tui - < "+browsed(t)["healthy"][0])
+	x.shows(">✓ fd00::1 ↔ fd00::2", "Enter")
+	x.keys("f")
+	x.shows("INFO  the packets before the SA were lost")
+	x.keys("q", "q")
+	x.left(statusFine)
+}
