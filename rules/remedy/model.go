@@ -2,6 +2,7 @@ package remedy
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"ipsecdiag/analyze/spd"
@@ -63,7 +64,24 @@ func findPolicy(db *spd.Database, id spd.Identity) *spd.Policy {
 // times and the place in the order of age.
 func SamePolicy(a, b *spd.Policy) bool {
 	return a.Identity() == b.Identity() && a.Action == b.Action && a.Priority == b.Priority && a.Flags == b.Flags && a.Limits == b.Limits &&
-		slices.Equal(a.Templates, b.Templates) && same(a.Offload, b.Offload)
+		slices.EqualFunc(a.Templates, b.Templates, sameTemplate) && same(a.Offload, b.Offload)
+}
+
+// sameTemplate compares templates; an address that is not given is the
+// unspecified one in the kernel, and a family that is not given the selector's.
+func sameTemplate(a, b spd.Template) bool {
+	for _, t := range []*spd.Template{&a, &b} {
+		if !t.Src.IsValid() || t.Src.IsUnspecified() {
+			t.Src = netip.Addr{}
+		}
+		if !t.Dst.IsValid() || t.Dst.IsUnspecified() {
+			t.Dst = netip.Addr{}
+		}
+	}
+	if a.Family == spd.Unspecified || b.Family == spd.Unspecified {
+		a.Family, b.Family = spd.Unspecified, spd.Unspecified
+	}
+	return a == b
 }
 
 // SameSA reports whether two SAs are the same as far as anybody can see: all

@@ -76,18 +76,30 @@ func (j *Journal) mayBegin(namespace string) error {
 	return nil
 }
 
-// fits holds that everything is as it was when the plan was made.
+// fits holds that everything is as it was when the plan was made. What an
+// earlier step of the plan makes is not there yet.
 func fits(ctx context.Context, k Kernel, steps []remedy.Step) error {
+	touched := map[any]bool{}
 	for i := range steps {
-		f, err := look(ctx, k, &steps[i], nil)
-		if err != nil {
-			return err
+		object := objectOf(&steps[i])
+		if touched[object] {
+			continue
 		}
-		if f.standing != asBefore {
-			return fmt.Errorf("step %d of %d: in its place stands %s: %w", i+1, len(steps), f.text, ErrConflict)
+		touched[object] = true
+		if err := free(ctx, k, &steps[i]); err != nil {
+			return fmt.Errorf("step %d of %d: %w: %w", i+1, len(steps), err, ErrConflict)
 		}
 	}
 	return nil
+}
+
+// free holds that in the place of a step stands what the plan says.
+func free(ctx context.Context, k Kernel, s *remedy.Step) error {
+	f, err := look(ctx, k, s, nil)
+	if err == nil && f.standing != asBefore {
+		err = fmt.Errorf("in its place stands %s", f.text)
+	}
+	return err
 }
 
 // application is one application at work.
@@ -140,6 +152,9 @@ func (a *application) prepare(o Options) error {
 func (a *application) step(ctx context.Context, i int) error {
 	ctx = context.WithoutCancel(ctx)
 	s := &a.w.entry.Plan.Steps[i]
+	if err := free(ctx, a.k, s); err != nil { // the kernel itself refuses to add, not to replace
+		return fmt.Errorf("step %d of %d: %w", i+1, len(a.w.entry.Plan.Steps), err)
+	}
 	if err := a.w.put(record{What: recIntent, Step: i + 1}); err != nil {
 		return err
 	}

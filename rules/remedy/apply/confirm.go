@@ -59,7 +59,13 @@ func (j *Journal) Standing(ctx context.Context, k Kernel, action remedy.Action, 
 // lost names the objects of an application that are no more as it made them.
 func lost(ctx context.Context, k Kernel, e *Entry) ([]string, error) {
 	var out []string
-	for i := range e.Plan.Steps {
+	seen := map[any]bool{} // the last step decides what an object is
+	for i := len(e.Plan.Steps) - 1; i >= 0; i-- {
+		if object := objectOf(&e.Plan.Steps[i]); seen[object] {
+			continue
+		} else {
+			seen[object] = true
+		}
 		f, err := look(ctx, k, &e.Plan.Steps[i], &e.Steps[i])
 		if err != nil {
 			return nil, err

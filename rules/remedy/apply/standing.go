@@ -62,16 +62,20 @@ func lookPolicy(ctx context.Context, k Kernel, s *remedy.Step, st *StepState) (f
 	p := &policies[i]
 	f := found{standing: changed, policy: p, text: "policy " + p.String()}
 	switch {
-	case !adds && remedy.SamePolicy(p, s.FormerPolicy) && p.Index == s.FormerPolicy.Index:
+	case !adds && remedy.SamePolicy(p, s.FormerPolicy) && sameIndex(p, s.FormerPolicy):
 		f.standing = asBefore
 	case !remedy.SamePolicy(p, s.Policy):
 	case adds && st != nil && (st.Index == 0 || st.Index == p.Index):
 		f.standing = asMade
-	case !adds && p.Index == s.FormerPolicy.Index: // a replacement keeps the index
+	case !adds && sameIndex(p, s.FormerPolicy): // a replacement keeps the index
 		f.standing = asMade
 	}
 	return f, nil
 }
+
+// sameIndex compares what the kernel gave to two policies; what the plan itself
+// makes has none yet.
+func sameIndex(p, former *spd.Policy) bool { return former.Index == 0 || p.Index == former.Index }
 
 // clockSlack is by how much an SA's time of birth, in whole seconds, may lie
 // before the journal's record of the intent.
