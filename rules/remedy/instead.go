@@ -13,8 +13,14 @@ func (b *ndBypass) refuseOwned(p *spd.Policy, kind daemonKind) error {
 	r := refuse(DaemonOwns, "%s made the policy %s, and what a daemon made is not replaced under it", kind, p)
 	switch kind {
 	case strongSwan:
+		var bypass []*spd.Policy
+		for _, w := range b.wants {
+			if w.dir != spd.Fwd {
+				bypass = append(bypass, &spd.Policy{Selector: w.sel, Direction: w.dir, Priority: bypassPriority})
+			}
+		}
 		var sb strings.Builder
-		_ = writeShunts(&sb, shuntsOf(b.o, bypassPriority)) // a strings.Builder takes all
+		writeShunts(&sb, shuntsOf(bypass))
 		r.Instead = "# in swanctl.conf; then: swanctl --load-conns\n" + sb.String()
 	case libreswan:
 		r.Instead = "# libreswan lets types 135 and 136 pass by itself, at priority 1: in ipsec.conf give the conn of this policy a\n" +

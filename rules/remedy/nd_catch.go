@@ -21,9 +21,11 @@ func (w *wanted) meets(p *spd.Policy) bool {
 
 // really reports whether the packets that both w and p select exist on this
 // host: neighbour discovery stays on the link, between this host's addresses
-// and those on its links. Where the addresses are not known all may be.
+// and those on its links. Where the addresses are not known all may be, and so
+// may those that a proxy forwards, which after a sub policy are asked of the
+// inbound ones.
 func (h *host) really(w *wanted, p *spd.Policy) bool {
-	if len(h.Addresses) == 0 || w.dir == spd.Fwd || w.sel.SrcPortMask == 0 {
+	if len(h.Addresses) == 0 || w.sel.SrcPortMask == 0 || w.dir == spd.Fwd || (w.dir == spd.In && h.proxies()) {
 		return true
 	}
 	near, far := longer(w.sel.Src, p.Selector.Src), longer(w.sel.Dst, p.Selector.Dst)

@@ -36,6 +36,9 @@ func Neighbour(k *analyze.KernelState, o NeighbourOptions) (Plan, error) {
 		Action: ActionNeighbour, Params: map[string]string{"peer": peer.String(), "lladdr": lladdr, "dev": link.Name},
 		Title: fmt.Sprintf("tell the kernel the link-layer address of %s", peer), Steps: []Step{},
 	}
+	if a, ok := h.addressOn(link.Index, peer); ok && link.LinkAddr != "" {
+		plan.Params["local"], plan.Params["local-lladdr"] = a.String(), link.LinkAddr
+	}
 	s := Step{
 		Op: SetNeighbour, Device: link.Name, Why: "no neighbour discovery is needed towards the peer any more",
 		Neighbour: &analyze.Neighbor{Addr: peer, IfIndex: link.Index, LinkAddr: lladdr, State: permanent},
@@ -101,6 +104,16 @@ func (h *host) neighbour(a netip.Addr, index int) *analyze.Neighbor {
 		}
 	}
 	return nil
+}
+
+// addressOn returns the address under which the peer knows this host.
+func (h *host) addressOn(index int, peer netip.Addr) (netip.Addr, bool) {
+	for _, a := range h.Addresses {
+		if a.IfIndex == index && a.Prefix.Masked().Contains(peer) {
+			return a.Prefix.Addr().WithZone(""), true
+		}
+	}
+	return netip.Addr{}, false
 }
 
 // linkAddr reads the link-layer address of one station.

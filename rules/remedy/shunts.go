@@ -2,64 +2,63 @@ package remedy
 
 import (
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 
 	"ipsecdiag/analyze/spd"
 )
 
-// shunt is a child of swanctl.conf that lets packets pass.
+// shunt is a child of swanctl.conf that lets packets pass, between a prefix of
+// this host and those of others.
 type shunt struct {
 	name     string
-	remote   []string // prefixes
-	proto    string   // what stands in brackets behind a prefix
-	priority uint32   // 0: strongSwan computes it
+	proto    string // what stands in brackets behind a prefix
+	local    string
+	remote   []string
+	priority uint32
 }
 
-// shuntsOf returns the shunts that let pass what o wants, one for each type. A
-// shunt works in both directions alike: with a peer it is a little wider than
-// policies are.
-func shuntsOf(o NDOptions, priority uint32) []shunt {
+// shuntsOf returns the shunts that stand for bypass policies in and out. A shunt
+// works in both directions alike.
+func shuntsOf(policies []*spd.Policy) []shunt {
 	var out []shunt
-	of := map[int]int{} // place in out by type
-	for _, f := range append(o.far(spd.Out), o.far(spd.In)...) {
-		i, known := of[f.typ]
-		if !known {
-			i = len(out)
-			of[f.typ] = i
-			out = append(out, shunt{name: "icmpv6", proto: "ipv6-icmp", priority: priority})
-			if f.typ >= 0 {
-				out[i].name = strings.ReplaceAll(typeNames[uint16(f.typ)], " ", "-")
-				out[i].proto = fmt.Sprintf("ipv6-icmp/%d", f.typ)
-			}
+	for _, p := range policies {
+		local, remote := p.Selector.Src.String(), p.Selector.Dst.String()
+		if p.Direction == spd.In {
+			local, remote = remote, local
 		}
-		if r := f.prefix.String(); !slices.Contains(out[i].remote, r) {
-			out[i].remote = append(out[i].remote, r)
+		s := shunt{name: "icmpv6", proto: "ipv6-icmp", local: local, priority: p.Priority}
+		if p.Selector.SrcPortMask != 0 {
+			s.name = strings.ReplaceAll(typeNames[p.Selector.SrcPort], " ", "-")
+			s.proto = fmt.Sprintf("ipv6-icmp/%d", p.Selector.SrcPort)
+		}
+		i := slices.IndexFunc(out, func(o shunt) bool { return o.proto == s.proto && o.local == local && o.priority == s.priority })
+		if i < 0 {
+			i = len(out)
+			out = append(out, s)
+		}
+		if !slices.Contains(out[i].remote, remote) {
+			out[i].remote = append(out[i].remote, remote)
 		}
 	}
 	return out
 }
 
 // writeShunts writes the shunts as a connection of swanctl.conf. Its
-// remote_addrs keep it from being a candidate for a peer that calls.
-func writeShunts(w io.Writer, shunts []shunt) error {
-	var b strings.Builder
+// remote_addrs keep it from being a candidate for a peer that calls. strongSwan
+// takes priority 0 for "compute it", so that 1 is the best there.
+func writeShunts(b *strings.Builder, shunts []shunt) {
 	b.WriteString("connections {\n    nd-bypass {\n        remote_addrs = 127.0.0.1\n        children {\n")
-	for _, s := range shunts {
-		fmt.Fprintf(&b, "            %s {\n", s.name)
-		fmt.Fprintf(&b, "                local_ts = ::/0[%s]\n", s.proto)
+	for i, s := range shunts {
+		fmt.Fprintf(b, "            %s-%d {\n", s.name, i+1)
+		fmt.Fprintf(b, "                local_ts = %s[%s]\n", s.local, s.proto)
 		var remote []string
 		for _, r := range s.remote {
 			remote = append(remote, r+"["+s.proto+"]")
 		}
-		fmt.Fprintf(&b, "                remote_ts = %s\n", strings.Join(remote, ", "))
-		if s.priority != 0 {
-			fmt.Fprintf(&b, "                priority = %d\n", s.priority)
-		}
+		fmt.Fprintf(b, "                remote_ts = %s\n", strings.Join(remote, ", "))
+		fmt.Fprintf(b, "                priority = %d\n", max(s.priority, 1))
 		b.WriteString("                mode = pass\n                start_action = trap\n            }\n")
 	}
 	b.WriteString("        }\n    }\n}\n")
-	_, err := io.WriteString(w, b.String())
-	return err
 }
