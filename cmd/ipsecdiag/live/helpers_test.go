@@ -104,6 +104,7 @@ func press(m *Model, sequence string) (quit bool) {
 		if carryOut(m, cmd) {
 			return true
 		}
+		settle(m)
 	}
 	return false
 }
@@ -126,8 +127,18 @@ func carryOut(m *Model, cmd tea.Cmd) (quit bool) {
 	return false
 }
 
-// look takes a picture, as the view does by itself.
-func look(m *Model) { m.Update(m.take(true)()) }
+// look takes a picture, as the view does by itself, and another one where that
+// makes it look at another pair.
+func look(m *Model) {
+	m.Update(m.take(true)())
+	settle(m)
+}
+
+func settle(m *Model) {
+	if m.asked != m.snap.Focus {
+		m.Update(m.take(false)())
+	}
+}
 
 // screenOf returns what is seen, without styles.
 func screenOf(m *Model) string {

@@ -22,6 +22,7 @@ type steps struct {
 	selected string // id of the step
 	place    int    // of that step
 	offset   int    // first line on the screen, of those below the head
+	size     [2]int // that it was drawn at last
 	last     bool   // the latest step is selected, and stays so as more come
 	began    bool   // a step was selected
 	drawn    drawing
@@ -257,6 +258,9 @@ func sideBySide(left []string, text string, width, height int) []string {
 // draw returns the ladder around the selected step.
 func (x *steps) draw(l *ladder.Ladder, width, height int) []string {
 	width = max(width, leastLadder)
+	if size := [2]int{width, height}; x.size != size {
+		x.size, x.offset = size, 0
+	}
 	x.drawn.make(l, width)
 	room := max(height-len(x.drawn.head), 1)
 	x.scroll(room)

@@ -88,6 +88,7 @@ func TestResize(t *testing.T) {
 		press(fresh, keys)
 		for _, size := range [][2]int{{20, 6}, {300, 80}, {80, 24}} {
 			resized.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+			settle(resized)
 			resized.View()
 		}
 		if got, want := screenOf(resized), screenOf(fresh); got != want {
@@ -234,11 +235,25 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// same is a source of one picture.
+type same struct{ s *Snapshot }
+
+func (x same) Take(analyze.PairKey) *Snapshot { return x.s }
+func (x same) Record() (string, error)        { return "", nil }
+
 // TestHostile puts escape sequences into everything that can be captured or
 // named by others: no screen may let them through.
 func TestHostile(t *testing.T) {
 	const evil = "\x1b]0;owned\x07\u202e\x9b31m\r\xff"
-	s := deadlocked(t).Take(analyze.PairKey{})
+	s := deadlocked(t).Take(analyze.MakePairKey(netip.MustParseAddr("fd00::1"), netip.MustParseAddr("fd00::2")))
+	for i := range s.Ladder.Steps {
+		step := &s.Ladder.Steps[i]
+		step.Label, step.Why, step.Detail = evil, evil, []string{evil}
+		for j := range step.Seen {
+			step.Seen[j].Origin = evil
+		}
+	}
+	s.Ladder.Hosts[0].Name = evil
 	for i := range s.Findings {
 		f := &s.Findings[i]
 		f.Title, f.Explanation, f.Origins = evil, evil, []string{evil}
@@ -249,8 +264,8 @@ func TestHostile(t *testing.T) {
 	s.Summary.Losses = []report.Loss{{What: evil}}
 	s.Status = Status{Recording: evil, Notes: []string{evil}, Ended: evil}
 	for _, width := range []int{80, 200} {
-		for _, keys := range []string{"", "f", "f tab", "end f", "end", "enter"} {
-			m := New(nil, Options{Title: evil})
+		for _, keys := range []string{"", "f", "f tab", "end f", "end", "enter", "enter enter"} {
+			m := New(same{s}, Options{Title: evil})
 			m.Update(tea.WindowSizeMsg{Width: width, Height: 40})
 			m.Update(tookMsg{s, pace})
 			press(m, keys)
