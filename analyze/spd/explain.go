@@ -10,11 +10,14 @@ type Explanation struct {
 	Direction Direction
 	Flow      Flow
 	Verdict   Verdict
+	// SADUnknown is to be set where the SAs are not known, as when only a text
+	// of policies was read: a missing SA is no claim then.
+	SADUnknown bool
 	// Weighed are all policies that match, in the order in which the kernel
 	// weighs them: sub before main, then by priority, then the older first.
 	Weighed []Weighed
 	// Near are policies that would let the packet pass if they matched, those
-	// that differ least first; only where the packet does not pass in the clear.
+	// that differ least first; only where it dies.
 	Near []NearMiss
 	// Sockets are policies of single sockets that match. To that socket's own
 	// packets they come before all others.
@@ -74,7 +77,7 @@ func (db *Database) Explain(dir Direction, f Flow) Explanation {
 	if e.Verdict.Exempt == NotExempt {
 		db.weigh(&e)
 	}
-	if e.Verdict.Decision != Clear {
+	if e.Verdict.Dies() {
 		e.Near = db.near(dir, f)
 	}
 	for i := range db.Policies {

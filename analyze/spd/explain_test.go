@@ -13,7 +13,7 @@ func told(e Explanation) string {
 	lines := []string{e.Line()}
 	for i := range e.Weighed {
 		w := &e.Weighed[i]
-		lines = append(lines, fmt.Sprintf("%s by %s: %s; would %s", w.Standing, w.By, w.Reason(), w.Would(e.Direction)))
+		lines = append(lines, fmt.Sprintf("%s by %s: %s; would %s", w.Standing, w.By, w.Reason(), e.Would(w)))
 	}
 	if c := e.Conclusion(); c != "" {
 		lines = append(lines, "so: "+c)
@@ -258,6 +258,17 @@ func TestExplanationsOfWhatElseMayHappen(t *testing.T) {
 		if e.Verdict.Tied != nil != (e.Depends() != "") {
 			t.Errorf("%s: tied with %v, depends on %q", tt.name, e.Verdict.Tied, e.Depends())
 		}
+	}
+	unknown := tests[0].db.Explain(Out, ICMPv6Flow(glass, teapot, 136))
+	if unknown.SADUnknown = true; unknown.Unsure() {
+		t.Errorf("%s is unsure", unknown.Line())
+	}
+	without := (&Database{Policies: tests[0].db.Policies}).Explain(Out, answer)
+	without.SADUnknown = true
+	want := "protect: dir out src fd00::2/128 dst fd00::1/128 priority 10 wants esp transport reqid 7; whether there is such an SA is not known\n" +
+		"wins by alone: the only main policy that matches; would protect it: esp transport reqid 7"
+	if got := told(without); got != want || !without.Unsure() {
+		t.Errorf("without an SAD: unsure %t, got\n%s", without.Unsure(), got)
 	}
 	exempt := Database{Policies: []Policy{pol(In, pair, 1, withESP)}, Devices: []Device{{Index: 2, NoPolicy6: true, Addrs: []netip.Addr{glass}}}}
 	if got := told(exempt.Explain(In, answer)); got != "clear: disable_policy of the device exempts it" {

@@ -43,6 +43,9 @@ func (e *Explanation) Line() string {
 	if n == nil {
 		return "protect: " + e.carriers()
 	}
+	if e.SADUnknown {
+		return fmt.Sprintf("protect: %s wants %s; whether there is such an SA is not known", head(n.Policy), n.Template)
+	}
 	return fmt.Sprintf("dies: %s wants %s, and there is no such SA", head(n.Policy), n.Template)
 }
 
@@ -108,8 +111,14 @@ func (w *Weighed) Reason() string {
 	return fmt.Sprintf("younger than the winner of the same priority %d", p.Priority)
 }
 
+// Unsure reports whether the packet passes or dies by an SA of which it is not
+// known whether there is one.
+func (e *Explanation) Unsure() bool {
+	return e.SADUnknown && e.Verdict.Decision == Protect && e.Verdict.Dies()
+}
+
 // Would says what the policy does with the packet, or would have done.
-func (w *Weighed) Would(dir Direction) string {
+func (e *Explanation) Would(w *Weighed) string {
 	v := &w.Effect
 	switch n := v.MissingSA(); {
 	case v.Decision == Discard:
@@ -118,9 +127,11 @@ func (w *Weighed) Would(dir Direction) string {
 		return "let it pass: its SA is optional"
 	case v.Decision == Clear:
 		return "let it pass in the clear"
+	case n != nil && e.SADUnknown:
+		return "protect it: " + n.Template.String()
 	case n != nil:
 		return "drop it: no SA for " + n.Template.String()
-	case dir != Out:
+	case e.Direction != Out:
 		return fmt.Sprintf("want it under SA spi %#08x", v.Needs[0].SA.SPI)
 	}
 	return fmt.Sprintf("protect it with SA spi %#08x", v.Needs[0].SA.SPI)

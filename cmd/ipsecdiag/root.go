@@ -14,6 +14,7 @@ on the wire and in the kernel.
   ipsecdiag watch eth0           on a host where IPsec hangs
   ipsecdiag analyze FILE...      the same from a capture or a recording
   ipsecdiag check                audit its policies and SAs, without traffic
+  ipsecdiag lookup SRC DST       which policy catches a packet, and why
 
 Exit status: 0 nothing of severity warning or worse, 1 at least one such
 finding that no other explains, 2 it could not do its work.`
@@ -38,7 +39,7 @@ func newRoot(io streams) *cobra.Command {
 		return fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		newWatch(io), newAnalyze(io), newCheck(io), newFix(io), newSnapshot(io), newEvents(io),
+		newWatch(io), newAnalyze(io), newCheck(io), newLookup(io), newFix(io), newSnapshot(io), newEvents(io),
 		newExplain(io), newDemo(io), newVersion(io),
 	)
 	root.InitDefaultCompletionCmd()
