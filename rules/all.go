@@ -3,7 +3,11 @@ package rules
 // All lists every rule, in the order in which they are asked and explained.
 var All = []*Rule{
 	NDDeadlock,
+	NDBypassShadowed,
+	NDBypassOneWay,
 	NDNoAnswer,
+	NDUnderPolicy,
+	NDBypassTooBroad,
 	AcquireStall,
 	FirstPacketLost,
 	EndsMismatch,

@@ -43,6 +43,13 @@ func (e *Engine) auditDue() {
 	}
 }
 
+// auditPending reports whether a host has changed since it was audited.
+func (e *Engine) auditPending() bool {
+	return slices.ContainsFunc(e.State.Hosts, func(h *analyze.Host) bool {
+		return h.Generation > 0 && e.auditor(h).generation != h.Generation
+	})
+}
+
 // Audit asks the audits of every host now, as at the end of an input, and
 // returns what changed as Apply does.
 func (e *Engine) Audit() []Finding {
@@ -82,6 +89,7 @@ func (a *auditor) due(h *analyze.Host, now time.Duration) bool {
 func (e *Engine) audit(h *analyze.Host) {
 	a := e.auditor(h)
 	a.generation, a.asked, a.unquiet, a.again = h.Generation, e.State.Now.Mono, 0, 0
+	notes := new(auditNotes)
 	for _, r := range e.rules {
 		if r.Audit == nil {
 			continue
@@ -90,10 +98,17 @@ func (e *Engine) audit(h *analyze.Host) {
 			e.unconfirm(a, r)
 			continue
 		}
-		p := &Pass{Rule: r, State: e.State, Host: h, voice: onAudit}
+		p := &Pass{Rule: r, State: e.State, Host: h, voice: onAudit, notes: notes}
 		e.ask(r.Audit, p)
 		e.settleAudit(a, p)
 	}
+}
+
+// auditNotes hold what the rules that audit one host at one time share, made by
+// the first that wants it.
+type auditNotes struct {
+	nd     []ndAudit
+	judged bool
 }
 
 // settleAudit remembers what a rule claims of a host, and ends what it claimed

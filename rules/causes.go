@@ -23,6 +23,8 @@ const (
 
 // causes is the one table of what explains what.
 var causes = []cause{
+	{effect: "nd-deadlock", by: "nd-bypass-shadowed"},
+	{effect: "nd-deadlock", by: "nd-bypass-one-way"},
 	{effect: "acquire-stall", by: "nd-deadlock"},
 	{effect: "acquire-stall", by: "nd-no-answer"},
 	{effect: "first-packet-lost", by: "nd-deadlock"},
@@ -32,14 +34,22 @@ var causes = []cause{
 // when the first is open, the second is withdrawn.
 var supersessions = []struct{ holds, withdrawn string }{
 	{holds: "nd-deadlock", withdrawn: "nd-no-answer"},
+	{holds: "nd-deadlock", withdrawn: "nd-under-policy"},
 }
 
 // relate applies both tables to the live findings.
 func (e *Engine) relate() {
 	for _, s := range supersessions {
 		for _, t := range slices.Clone(e.live) {
-			if t.merged.Rule == s.holds && t.merged.State == Open {
-				e.withdraw(e.tracks[FindingID(s.withdrawn, t.merged.Subject)])
+			if t.merged.Rule != s.holds {
+				continue
+			}
+			o := e.tracks[FindingID(s.withdrawn, t.merged.Subject)]
+			switch t.merged.State {
+			case Open:
+				e.withdraw(o, &t.merged)
+			case Resolved:
+				e.reinstate(o)
 			}
 		}
 	}
@@ -53,10 +63,29 @@ func (e *Engine) relate() {
 }
 
 // withdraw takes back a finding whose place another one took.
-func (e *Engine) withdraw(t *track) {
-	if t != nil && !t.withdrawn {
+func (e *Engine) withdraw(t *track, by *Finding) {
+	if t == nil {
+		return
+	}
+	if !t.withdrawn {
 		t.withdrawn = true
-		t.merged.State = Resolved
+		t.merged.Evidence = append(t.merged.Evidence, Evidence{
+			Time: e.State.Now.Time.UTC(), Origin: t.merged.Origins[0], Text: by.Rule + " has taken its place", mono: e.State.Now.Mono,
+		})
+		e.enliven(t)
+	}
+	t.merged.State = Resolved
+}
+
+// reinstate brings back what an audit found and still stands, when the finding
+// that took its place is over. Where an audit is due it speaks for itself.
+func (e *Engine) reinstate(t *track) {
+	if t == nil || !t.withdrawn || e.auditPending() {
+		return
+	}
+	if slices.ContainsFunc(t.parts, func(q *part) bool { return q.voice == onAudit && q.state == Open }) {
+		t.withdrawn = false
+		t.merge()
 		e.enliven(t)
 	}
 }

@@ -2,12 +2,14 @@ package rules
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/timeline"
+	"ipsecdiag/rules/remedy"
 )
 
 // staleAfter is how long an open finding waits for new evidence before it is
@@ -298,6 +300,7 @@ func (t *track) merge() {
 		f.Evidence = append(f.Evidence, q.finding.Evidence...)
 		f.Severity = max(f.Severity, q.finding.Severity)
 	}
+	f.Remedies = t.remedies(best)
 	slices.Sort(f.Origins)
 	f.Origins = slices.Compact(f.Origins)
 	f.Evidence = orderEvidence(f.Evidence)
@@ -308,6 +311,23 @@ func (t *track) merge() {
 		f.State = Resolved
 	}
 	t.merged = f
+}
+
+// remedies are those of the part that speaks, and of audits of other hosts what
+// is to be done there.
+func (t *track) remedies(best *part) []remedy.Remedy {
+	all := best.finding.Remedies
+	for _, q := range t.parts {
+		if q == best || q.voice != onAudit || q.state != Open || best.voice != onAudit {
+			continue
+		}
+		for _, r := range q.finding.Remedies {
+			if !slices.ContainsFunc(all, func(o remedy.Remedy) bool { return o.Command == r.Command && maps.Equal(o.Params, r.Params) }) {
+				all = append(slices.Clip(all), r)
+			}
+		}
+	}
+	return all
 }
 
 // rank orders parts: open before stale before resolved, then certain before

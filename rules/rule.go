@@ -52,6 +52,7 @@ type Pass struct {
 	resolved []resolution
 	more     int           // findings of an audit beyond maxAudited
 	again    time.Duration // see AskAgain; 0: not
+	notes    *auditNotes
 }
 
 type resolution struct {
