@@ -60,10 +60,12 @@ type counter struct {
 	opt       counterOptions
 	flows     *ebpf.Map // countKey to a countSlots for each processor
 	interval  *ebpf.Map // its only value is the number of the interval
+	latest    *ebpf.Map // its only value is the last interval in which a frame was counted
 	devices   *ebpf.Map // interface index to deviceKind
 	program   *ebpf.Program
 	processor int // how many there may be
 	number    uint64
+	known     int          // keys at the last read
 	keys      []countKey   // room for a read
 	slots     []countSlots // as many for each key as there are processors
 }
@@ -97,6 +99,7 @@ func (c *counter) load() (err error) {
 		{&c.flows, ebpf.MapSpec{Name: "ipsec_flows", Type: ebpf.PerCPUHash, KeySize: keySize, ValueSize: slotsSize,
 			MaxEntries: uint32(c.opt.keys), Flags: unix.BPF_F_NO_PREALLOC}},
 		{&c.interval, ebpf.MapSpec{Name: "ipsec_interval", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
+		{&c.latest, ebpf.MapSpec{Name: "ipsec_latest", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
 		{&c.devices, ebpf.MapSpec{Name: "ipsec_devices", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 4096}},
 	}
 	for _, s := range spec {
@@ -117,7 +120,7 @@ func (c *counter) newProgram() (*ebpf.Program, error) {
 		return nil, err
 	}
 	p := program{
-		flows: c.flows.FD(), interval: c.interval.FD(), devices: c.devices.FD(),
+		flows: c.flows.FD(), interval: c.interval.FD(), latest: c.latest.FD(), devices: c.devices.FD(),
 		tags: c.opt.link == analyze.LinkEthernet,
 	}
 	if c.opt.link == analyze.LinkSLL2 {
@@ -153,18 +156,31 @@ func (c *counter) read(hand func(*countKey, *countSlot)) (quiet bool, err error)
 	if err := awaitPrograms(); err != nil {
 		return false, err
 	}
+	active := 0
+	var latest uint64
+	if err := c.latest.Lookup(uint32(0), &latest); err != nil {
+		return false, err
+	}
+	if latest == over { // else there is nothing to look for
+		active, err = c.readKeys(over, hand)
+	}
+	return c.known-active > max(active, min(quietKeys, c.opt.keys/2)), err
+}
+
+// readKeys hands on the keys that had packets in an interval, and counts them.
+func (c *counter) readKeys(interval uint64, hand func(*countKey, *countSlot)) (active int, err error) {
 	offset := wallOffset()
-	keys, active := 0, 0
+	c.known = 0
 	err = c.each(func(k *countKey, slots []countSlots) {
-		keys++
-		if sum := counted(slots, over); sum.Packets > 0 {
+		c.known++
+		if sum := counted(slots, interval); sum.Packets > 0 {
 			active++
 			sum.Start += offset
 			sum.End += offset
 			hand(k, &sum)
 		}
 	})
-	return keys-active > max(active, min(quietKeys, c.opt.keys/2)), err
+	return active, err
 }
 
 // begin begins an interval.
@@ -199,7 +215,7 @@ func (c *counter) each(f func(*countKey, []countSlots)) error {
 }
 
 func (c *counter) close() {
-	for _, m := range []*ebpf.Map{c.flows, c.interval, c.devices} {
+	for _, m := range []*ebpf.Map{c.flows, c.interval, c.latest, c.devices} {
 		m.Close() // of nil too
 	}
 	c.program.Close()

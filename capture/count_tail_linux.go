@@ -87,6 +87,8 @@ func (p *program) slot() {
 		asm.FnKtimeGetNs.Call(),
 		asm.StoreMem(regSlots, slotStart, asm.R0, asm.DWord),
 		asm.StoreMem(regSlots, slotInterval, asm.R9, asm.DWord),
+		asm.LoadMapValue(asm.R1, p.latest, 0),
+		asm.StoreMem(asm.R1, 0, asm.R9, asm.DWord),
 		asm.Mov.Imm(asm.R2, 0),
 		asm.StoreMem(regSlots, slotPackets, asm.R2, asm.DWord),
 		asm.StoreMem(regSlots, slotBytes, asm.R2, asm.DWord),

@@ -112,41 +112,43 @@ func (a *answers) fail(err error) {
 }
 
 // dump reads a table, anew where it changed while it was read. What could be
-// read is returned with the error.
-func dump[T any](w *waiter, q request, decode func([]byte) ([]T, error)) (out []T, err error) {
+// read is returned with the error. decode appends what it makes of an entry.
+func dump[T any](w *waiter, q request, decode func([]T, []byte) ([]T, error)) (out []T, err error) {
 	q.flags |= unix.NLM_F_DUMP
 	for range dumpTries {
-		out = make([]T, 0, len(out))
-		err = ask(w, q, func(b []byte) error {
-			entries, err := decode(b)
-			out = append(out, entries...)
+		out = out[:0]
+		err = ask(w, q, func(b []byte) (err error) {
+			out, err = decode(out, b)
 			return err
 		})
 		if !errors.Is(err, errInterrupted) {
 			break
 		}
 	}
+	if out == nil {
+		out = []T{}
+	}
 	return out, err
 }
 
 // one makes a decoder of single entries fit for dump.
-func one[T any](decode func([]byte) (T, error)) func([]byte) ([]T, error) {
-	return func(b []byte) ([]T, error) {
+func one[T any](decode func([]byte) (T, error)) func([]T, []byte) ([]T, error) {
+	return func(out []T, b []byte) ([]T, error) {
 		v, err := decode(b)
 		if err != nil {
-			return nil, err
+			return out, err
 		}
-		return []T{v}, nil
+		return append(out, v), nil
 	}
 }
 
 // some is one for decoders that also say whether the entry is wanted.
-func some[T any](decode func([]byte) (T, bool, error)) func([]byte) ([]T, error) {
-	return func(b []byte) ([]T, error) {
+func some[T any](decode func([]byte) (T, bool, error)) func([]T, []byte) ([]T, error) {
+	return func(out []T, b []byte) ([]T, error) {
 		v, ok, err := decode(b)
 		if err != nil || !ok {
-			return nil, err
+			return out, err
 		}
-		return []T{v}, nil
+		return append(out, v), nil
 	}
 }

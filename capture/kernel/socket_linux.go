@@ -14,12 +14,15 @@ import (
 type socket struct {
 	fd    int
 	inode uint64
-	buf   []byte
+	buf   *[maxMessage]byte
 }
 
 // maxMessage bounds one recv: the kernel's dumps come in pieces of at most 32 KiB
 // (netlink_dump), its notifications are smaller.
 const maxMessage = 64 << 10
+
+// buffers are for recv; they hold zeroes.
+var buffers = sync.Pool{New: func() any { return new([maxMessage]byte) }}
 
 // receiveBuffer is asked for so that a burst of notifications (10,000 SAs being
 // deleted) fits while the reader is busy. A test makes it small.
@@ -38,7 +41,7 @@ func openSocket(protocol int, groups ...int) (*socket, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
-	s := &socket{fd: fd, buf: make([]byte, maxMessage)}
+	s := &socket{fd: fd, buf: buffers.Get().(*[maxMessage]byte)}
 	if err := s.setUp(groups); err != nil {
 		s.close()
 		return nil, err
@@ -84,6 +87,7 @@ func (s *socket) member(group int, join bool) error {
 
 func (s *socket) close() {
 	unix.Close(s.fd)
+	buffers.Put(s.buf)
 	ours.Delete(s.inode)
 }
 
@@ -98,7 +102,7 @@ func (s *socket) send(b []byte) error {
 // may hold keys. The error is unix.EAGAIN where there is nothing to be read,
 // errOverrun where something is missing before the next message.
 func (s *socket) receive(f func(message)) error {
-	n, from, err := unix.Recvfrom(s.fd, s.buf, unix.MSG_TRUNC)
+	n, from, err := unix.Recvfrom(s.fd, s.buf[:], unix.MSG_TRUNC)
 	switch {
 	case errors.Is(err, unix.ENOBUFS):
 		return errOverrun

@@ -112,7 +112,10 @@ func dumpRoutes(w *waiter) ([]analyze.Route, error) {
 		routes, err := dump(w, request{
 			protocol: unix.NETLINK_ROUTE, kind: unix.RTM_GETROUTE, answer: unix.RTM_NEWROUTE,
 			data: header, limit: maxRoutes,
-		}, decodeRoutes)
+		}, func(out []analyze.Route, b []byte) ([]analyze.Route, error) {
+			routes, err := decodeRoutes(b)
+			return append(out, routes...), err
+		})
 		out = append(out, routes...)
 		if err != nil {
 			return out, err
