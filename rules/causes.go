@@ -10,6 +10,8 @@ import (
 type cause struct {
 	effect, by string
 	within     within
+	// Where they are set, only findings of these kinds are meant.
+	effectKind, byKind string
 }
 
 // within is what a cause and its effect have in common.
@@ -28,6 +30,11 @@ var causes = []cause{
 	{effect: "acquire-stall", by: "nd-deadlock"},
 	{effect: "acquire-stall", by: "nd-no-answer"},
 	{effect: "first-packet-lost", by: "nd-deadlock"},
+	{effect: "acquire-stall", by: "ike-not-bypassed", within: onePair},
+	{effect: "acquire-stall", by: "policy-one-way", within: onePair, byKind: kindReqID},
+	{effect: "acquire-stall", by: "listener-missing", within: oneHost},
+	{effect: "nd-no-answer", by: "default-block", within: oneHost},
+	{effect: "sa-orphaned", by: "policy-one-way", within: onePair, effectKind: kindUnused, byKind: kindReqID},
 }
 
 // supersessions lists pairs of rules of which never both hold for one pair:
@@ -55,7 +62,7 @@ func (e *Engine) relate() {
 	}
 	for _, t := range e.live {
 		for _, c := range causes {
-			if t.merged.Rule == c.effect && t.merged.ExplainedBy == "" {
+			if t.merged.Rule == c.effect && t.merged.ExplainedBy == "" && (c.effectKind == "" || c.effectKind == t.merged.kind) {
 				t.merged.ExplainedBy = e.explanation(t, c)
 			}
 		}
@@ -105,7 +112,7 @@ func (e *Engine) explanation(t *track, c cause) string {
 		return ""
 	}
 	for _, o := range e.byRule[c.by] {
-		if o != t && related(&o.merged, &t.merged, c.within) && e.explains(o, t) {
+		if o != t && (c.byKind == "" || c.byKind == o.merged.kind) && related(&o.merged, &t.merged, c.within) && e.explains(o, t) {
 			return o.id
 		}
 	}

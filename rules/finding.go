@@ -111,6 +111,8 @@ type Finding struct {
 	Explanation string          `json:"explanation"`
 	Evidence    []Evidence      `json:"evidence"`
 	Remedies    []remedy.Remedy `json:"remedies"`
+
+	kind string // tells findings of one rule apart, for the table of causes
 }
 
 // Counts reports whether f makes the exit status 1: warning or worse, and no

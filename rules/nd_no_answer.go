@@ -86,6 +86,9 @@ func ownKernelWords(p *Pass, c *ndCase) string {
 	case spd.Clear:
 		return fmt.Sprintf(" The IPsec policies of %s let its advertisement pass: something else drops it, such as a firewall on that host.", t.Origin)
 	case spd.Discard:
+		if c.policy() == nil {
+			return fmt.Sprintf(" The default action of %s blocks its advertisement: no policy selects it.", t.Origin)
+		}
 		return fmt.Sprintf(" An IPsec policy of %s blocks its advertisement: %s.", t.Origin, policyWords(c.policy()))
 	}
 	return ""

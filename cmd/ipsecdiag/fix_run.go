@@ -38,6 +38,9 @@ type proposal struct {
 	// packets.
 	prove  func(*analyze.KernelState) []apply.Proof
 	verify func(context.Context, apply.Prober) ([]apply.Proof, error)
+	// files writes what belongs to the plan, before it is applied, and names
+	// what it wrote. Nil where there is none.
+	files func() ([]string, error)
 }
 
 // openFix prepares a run. It reads nothing of the kernel's state yet.
@@ -97,32 +100,30 @@ func (r *fixRun) propose(ctx context.Context, p proposal, refused error) error {
 	if err := r.show(&p.plan); err != nil {
 		return err
 	}
-	if p.plan.Empty() {
+	switch {
+	case p.plan.Empty():
 		r.result.Status = fixNothing
 		return r.finish(r.standing(ctx, p))
-	}
-	x, err := r.exported(&p.plan, p.keys)
-	if err != nil {
-		return r.refuse(err)
-	}
-	if r.dryRun {
+	case r.dryRun:
 		r.result.Status = fixDryRun
-		r.tellFiles(x, "Would write")
 		return r.finish(nil)
 	}
 	if err := r.ask(ctx, len(p.plan.Steps)); err != nil {
 		return r.fail(err)
 	}
-	return r.apply(ctx, p, x)
+	return r.apply(ctx, p)
 }
 
 // apply carries out a plan that was agreed to.
-func (r *fixRun) apply(ctx context.Context, p proposal, x exported) (err error) {
+func (r *fixRun) apply(ctx context.Context, p proposal) error {
 	// The terminal may be one that the change itself cuts off.
 	signal.Ignore(syscall.SIGHUP)
-	if r.result.Files, err = r.write(x.files); err != nil {
-		r.dropFiles()
-		return r.fail(err)
+	if p.files != nil {
+		written, err := p.files()
+		r.result.Files = written
+		if err != nil {
+			return r.fail(err)
+		}
 	}
 	o := apply.Options{Netns: r.netns, Keys: p.keys, KeyFile: p.keyFile}
 	if r.confirmWithin > 0 {
@@ -139,7 +140,6 @@ func (r *fixRun) apply(ctx context.Context, p proposal, x exported) (err error) 
 	}
 	r.result.Status = fixApplied
 	r.applied(e)
-	r.tellFiles(x, "Wrote")
 	return r.finish(r.prove(ctx, p))
 }
 
@@ -154,14 +154,8 @@ func (r *fixRun) dropFiles() {
 	r.result.Files = nil
 }
 
-// standing does what may be asked for of what stands already: to prove it, or
-// to write its files.
+// standing proves a plan that had nothing to do, where that is asked for.
 func (r *fixRun) standing(ctx context.Context, p proposal) error {
-	if r.wanted() {
-		if err := r.exportStanding(ctx, &p.plan); err != nil {
-			return err
-		}
-	}
 	if !r.verify {
 		return nil
 	}

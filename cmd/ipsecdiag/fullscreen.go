@@ -7,7 +7,6 @@ import (
 	"runtime"
 	"sync"
 
-	"ipsecdiag/analyze"
 	"ipsecdiag/cmd/ipsecdiag/live"
 	"ipsecdiag/rules"
 	"ipsecdiag/rules/report"
@@ -38,10 +37,10 @@ type still struct {
 	feed *live.Feed
 }
 
-func (s *still) Take(focus analyze.PairKey) *live.Snapshot {
+func (s *still) Take() *live.Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.feed.Take(focus)
+	return s.feed.Take()
 }
 
 func (s *still) Record() (string, error) { return "", fmt.Errorf("this was read from a file") }

@@ -29,8 +29,7 @@ func (d Difference) String() string { return d.Text }
 func Mirror(local, peer Result) []Difference {
 	m := mirror{local: &local, peer: &peer, daemons: local.DB.Negotiated()}
 	maps.Copy(m.daemons, peer.DB.Negotiated())
-	m.nat = translation(&local, &peer)
-	a, b := pairs(&local, nil), pairs(&peer, m.nat)
+	a, b := pairs(&local), pairs(&peer)
 	m.common = map[pair]bool{}
 	for p := range a {
 		if b[p] {
@@ -44,10 +43,10 @@ func Mirror(local, peer Result) []Difference {
 		l, p := local.whole(), peer.whole()
 		m.add(l, p, "%s is about %s, %s about %s: they have no pair of addresses in common", l, describe(a), p, describe(b))
 	default:
-		if m.both("SAs", len(local.DB.SAs), len(peer.DB.SAs)) {
+		if m.both("SA", "SAs", m.lasting(&local, &peer), m.lasting(&peer, &local)) {
 			m.sas()
 		}
-		if m.both("policies", len(local.DB.Policies), len(peer.DB.Policies)) {
+		if m.both("policy", "policies", len(local.DB.Policies), len(peer.DB.Policies)) {
 			m.policies()
 		}
 	}
@@ -56,13 +55,19 @@ func Mirror(local, peer Result) []Difference {
 
 // both reports whether both ends have objects of a sort. Where only one has,
 // that is the one difference.
-func (m *mirror) both(what string, local, peer int) bool {
+func (m *mirror) both(one, many string, local, peer int) bool {
 	l, p := m.local.whole(), m.peer.whole()
+	number := func(n int) string {
+		if n == 1 {
+			return "1 " + one
+		}
+		return fmt.Sprintf("%d %s", n, many)
+	}
 	switch {
 	case local > 0 && peer == 0:
-		m.add(l, p, "%s has %d %s and %s none", l, local, what, p)
+		m.add(l, p, "%s has %s and %s none", l, number(local), p)
 	case local == 0 && peer > 0:
-		m.add(l, p, "%s has %d %s and %s none", p, peer, what, l)
+		m.add(l, p, "%s has %s and %s none", p, number(peer), l)
 	}
 	return local > 0 && peer > 0
 }
@@ -71,7 +76,6 @@ func (m *mirror) both(what string, local, peer int) bool {
 type mirror struct {
 	local, peer *Result
 	common      map[pair]bool
-	nat         nat               // the peer's addresses in the local end's words
 	daemons     map[spd.Ends]bool // whose SAs IKE makes, on either end
 	found       []Difference
 }
@@ -93,16 +97,16 @@ func pairOf(a, b netip.Addr) pair {
 
 func (p pair) String() string { return p.a.String() + " and " + p.b.String() }
 
-// pairs returns the pairs that a result is about, in the local end's words.
-func pairs(r *Result, n nat) map[pair]bool {
+// pairs returns the pairs that a result is about.
+func pairs(r *Result) map[pair]bool {
 	out := map[pair]bool{}
 	for i := range r.DB.SAs {
 		if s := &r.DB.SAs[i]; s.SPI != 0 {
-			out[n.pair(s.Src, s.Dst)] = true
+			out[pairOf(s.Src, s.Dst)] = true
 		}
 	}
 	for i := range r.DB.Policies {
-		for _, p := range policyPairs(&r.DB.Policies[i], n) {
+		for _, p := range policyPairs(&r.DB.Policies[i]) {
 			out[p] = true
 		}
 	}
@@ -111,16 +115,16 @@ func pairs(r *Result, n nat) map[pair]bool {
 
 // policyPairs returns the pairs of a policy that protects: the ends of its
 // tunnels, or the two hosts of its selector.
-func policyPairs(p *spd.Policy, n nat) (out []pair) {
+func policyPairs(p *spd.Policy) (out []pair) {
 	if p.Socket || p.Action != spd.Allow {
 		return nil
 	}
 	for _, t := range p.Templates {
 		switch {
 		case t.Mode == spd.Tunnel:
-			out = append(out, n.pair(t.Src, t.Dst))
+			out = append(out, pairOf(t.Src, t.Dst))
 		case p.Selector.Src.IsSingleIP() && p.Selector.Dst.IsSingleIP():
-			out = append(out, n.pair(p.Selector.Src.Addr(), p.Selector.Dst.Addr()))
+			out = append(out, pairOf(p.Selector.Src.Addr(), p.Selector.Dst.Addr()))
 		}
 	}
 	return out

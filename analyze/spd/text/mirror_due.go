@@ -27,3 +27,24 @@ func (m *mirror) due(sas []*spd.SA, own, other *Result) []*spd.SA {
 		return other.Taken.Before(there) || own.Taken.Before(other.Taken)
 	})
 }
+
+// lasting counts the SAs of one end that the other must have too, and those of
+// SPIs that it has: none where all come and go with IKE.
+func (m *mirror) lasting(own, other *Result) int {
+	has := map[spd.SAKey]bool{}
+	for i := range other.DB.SAs {
+		has[other.DB.SAs[i].Key()] = true
+	}
+	var all []*spd.SA
+	common := 0
+	for i := range own.DB.SAs {
+		switch s := &own.DB.SAs[i]; {
+		case s.SPI == 0:
+		case has[s.Key()]:
+			common++
+		default:
+			all = append(all, s)
+		}
+	}
+	return common + len(m.due(all, own, other))
+}

@@ -1,16 +1,12 @@
 package live
 
-import (
-	"ipsecdiag/analyze"
-	"ipsecdiag/rules"
-)
+import "ipsecdiag/rules"
 
 // Source is where the view takes its pictures from. Its methods are called from
 // several goroutines.
 type Source interface {
-	// Take returns the picture as it is now, with the ladder of one pair unless
-	// that is zero.
-	Take(focus analyze.PairKey) *Snapshot
+	// Take returns the picture as it is now.
+	Take() *Snapshot
 	// Record starts recording, or stops it, and says in a line which of them it
 	// did.
 	Record() (string, error)
