@@ -18,6 +18,7 @@ type fixOptions struct {
 	yes           bool
 	verify        bool
 	confirmWithin time.Duration
+	exportOptions
 }
 
 const fixLong = `Applies remedies to this host, and takes them back. Needs Linux and root.
@@ -61,7 +62,7 @@ func newFix(io streams) *cobra.Command {
 	}
 	applyFlags(cmd, o)
 	cmd.AddCommand(
-		newFixBypass(io, o),
+		newFixBypass(io, o), newFixManualSA(io, o), newFixBringUp(io, o), newFixNeighbour(io, o), newFixLarvalDrop(io, o),
 		newFixUndo(io, o), newFixConfirm(io, o), newFixList(io, o),
 	)
 	return cmd
@@ -74,4 +75,7 @@ func applyFlags(cmd *cobra.Command, o *fixOptions) {
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	f.BoolVar(&o.verify, "verify", false, "send a packet, and see whether it helped")
 	f.DurationVar(&o.confirmWithin, "confirm-within", 0, "undo it after this `TIME` (60s) unless fix confirm comes")
+	if cmd.Name() != "fix" {
+		exportFlags(cmd, &o.exportOptions)
+	}
 }

@@ -38,9 +38,6 @@ type proposal struct {
 	// packets.
 	prove  func(*analyze.KernelState) []apply.Proof
 	verify func(context.Context, apply.Prober) ([]apply.Proof, error)
-	// files writes what belongs to the plan, before it is applied, and names
-	// what it wrote. Nil where there is none.
-	files func() ([]string, error)
 }
 
 // openFix prepares a run. It reads nothing of the kernel's state yet.
@@ -100,30 +97,32 @@ func (r *fixRun) propose(ctx context.Context, p proposal, refused error) error {
 	if err := r.show(&p.plan); err != nil {
 		return err
 	}
-	switch {
-	case p.plan.Empty():
+	if p.plan.Empty() {
 		r.result.Status = fixNothing
 		return r.finish(r.standing(ctx, p))
-	case r.dryRun:
+	}
+	x, err := r.exported(&p.plan, p.keys)
+	if err != nil {
+		return r.refuse(err)
+	}
+	if r.dryRun {
 		r.result.Status = fixDryRun
+		r.tellFiles(x, "Would write")
 		return r.finish(nil)
 	}
 	if err := r.ask(ctx, len(p.plan.Steps)); err != nil {
 		return r.fail(err)
 	}
-	return r.apply(ctx, p)
+	return r.apply(ctx, p, x)
 }
 
 // apply carries out a plan that was agreed to.
-func (r *fixRun) apply(ctx context.Context, p proposal) error {
+func (r *fixRun) apply(ctx context.Context, p proposal, x exported) (err error) {
 	// The terminal may be one that the change itself cuts off.
 	signal.Ignore(syscall.SIGHUP)
-	if p.files != nil {
-		written, err := p.files()
-		r.result.Files = written
-		if err != nil {
-			return r.fail(err)
-		}
+	if r.result.Files, err = r.write(x.files); err != nil {
+		r.dropFiles()
+		return r.fail(err)
 	}
 	o := apply.Options{Netns: r.netns, Keys: p.keys, KeyFile: p.keyFile}
 	if r.confirmWithin > 0 {
@@ -140,6 +139,7 @@ func (r *fixRun) apply(ctx context.Context, p proposal) error {
 	}
 	r.result.Status = fixApplied
 	r.applied(e)
+	r.tellFiles(x, "Wrote")
 	return r.finish(r.prove(ctx, p))
 }
 
@@ -154,8 +154,14 @@ func (r *fixRun) dropFiles() {
 	r.result.Files = nil
 }
 
-// standing proves a plan that had nothing to do, where that is asked for.
+// standing does what may be asked for of what stands already: to prove it, or
+// to write its files.
 func (r *fixRun) standing(ctx context.Context, p proposal) error {
+	if r.wanted() {
+		if err := r.exportStanding(ctx, &p.plan); err != nil {
+			return err
+		}
+	}
 	if !r.verify {
 		return nil
 	}

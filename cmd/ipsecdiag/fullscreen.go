@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"sync"
 
+	"ipsecdiag/analyze"
 	"ipsecdiag/cmd/ipsecdiag/live"
 	"ipsecdiag/rules"
 	"ipsecdiag/rules/report"
@@ -37,10 +38,10 @@ type still struct {
 	feed *live.Feed
 }
 
-func (s *still) Take() *live.Snapshot {
+func (s *still) Take(focus analyze.PairKey) *live.Snapshot {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.feed.Take()
+	return s.feed.Take(focus)
 }
 
 func (s *still) Record() (string, error) { return "", fmt.Errorf("this was read from a file") }

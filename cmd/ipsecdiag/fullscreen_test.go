@@ -52,15 +52,18 @@ func TestTerminalScreens(t *testing.T) {
 		says   string
 	}{
 		"deadlock": {[]step{
-			{"", "pairs", ">✗ fd00::1 ↔ fd00::2"}, {"f", "finding", "ERROR  neighbour discovery and IKE wait"},
+			{"", "pairs", ">✗ fd00::1 ↔ fd00::2"}, {"Enter", "ladder", "NA needs an SA first: dropped"},
+			{"Enter", "absent", "It never left its host (certain)"}, {"q", "ladder", "step 5 of"}, {"Tab", "", "step 7 of"},
+			{"Enter", "acquire", "The kernel's event"}, {"q", "", "step 7 of"}, {"q", "pairs", ">✗ fd00::1 ↔ fd00::2"}, {"f", "finding", "ERROR  neighbour discovery and IKE wait"},
 			{"End", "remedy", "proto ipv6-icmp type 136"}, {"Tab", "next", "traffic needs an SA"}, {"e", "explain", "Symptom"},
 			{"?", "keys", "these keys"}, {"Escape", "explain", "Symptom"}, {"q", "next", "traffic needs an SA"}, {"q", "pairs", ">✗ fd00::1 ↔ fd00::2"},
 		}, statusFound, "ip xfrm policy update"},
 		"healthy": {[]step{
-			{"", "pairs", ">✓ fd00::1 ↔ fd00::2"}, {"f", "finding", "INFO  the packets before the SA were lost"}, {"Escape", "pairs", "nothing wrong"},
+			{"", "pairs", ">✓ fd00::1 ↔ fd00::2"}, {"Enter", "ladder", "SA"}, {"q", "pairs", ">✓ fd00::1 ↔ fd00::2"}, {"f", "finding", "INFO  the packets before the SA were lost"}, {"Escape", "pairs", "nothing wrong"},
 		}, statusFine, "Nothing wrong found"},
 		"crowd": {[]step{
-			{"", "pairs", "1000 pairs"}, {"End", "end", ">✓ fd00::1 ↔ fd00::3e9"}, {"Home", "pairs", ">✗ fd00::1 ↔ fd00::9"},
+			{"", "pairs", "1000 pairs"}, {"End", "end", ">✓ fd00::1 ↔ fd00::3e9"},
+			{"Enter", "ladder", "step 1 of"}, {"q", "end", ">✓ fd00::1 ↔ fd00::3e9"}, {"Home", "pairs", ">✗ fd00::1 ↔ fd00::9"},
 			{"/", "typing", "Esc show all"}, {"3 e", "filter", " / 3e"}, {"Enter", "filtered", "of 1000 pairs match"}, {"Escape", "", "errors  1000 pairs"},
 			{"Home", "pairs", "1000 pairs"},
 		}, statusFound, "10 errors"},

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 
+	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/timeline"
 	"ipsecdiag/cmd/ipsecdiag/live"
 	"ipsecdiag/rules"
 )
@@ -20,6 +22,7 @@ type view struct {
 // events come under the context watching, which ends first.
 func (w *watcher) show(ctx, watching context.Context, wire bool) error {
 	v := &view{watcher: w, notes: new(notes)}
+	w.engine.Timeline = timeline.New(timeline.Limits{})
 	stderr := w.io.err
 	defer func() { w.io.err = stderr; v.tellNotes() }()
 	w.io.err = v.notes
@@ -53,10 +56,10 @@ func (v *view) follow(ctx context.Context, wire bool) error {
 }
 
 // Take satisfies live.Source.
-func (v *view) Take() *live.Snapshot {
+func (v *view) Take(focus analyze.PairKey) *live.Snapshot {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	s := v.feed.Take()
+	s := v.feed.Take(focus)
 	s.Status = live.Status{Notes: v.notes.list(), Ended: v.ended}
 	if v.recording.on() {
 		s.Status.Recording = v.recording.path

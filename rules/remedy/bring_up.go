@@ -10,8 +10,9 @@ import (
 	"ipsecdiag/analyze"
 )
 
-// BringUp plans both: neighbour discovery passes, then manual SAs protect all
-// else between this host and the peer. See NDBypass and ManualSA.
+// BringUp plans both: neighbour discovery passes, and manual SAs protect all
+// else between this host and the peer. The SAs come first: a kernel that cannot
+// make them says so before anything else is changed. See NDBypass and ManualSA.
 func BringUp(k *analyze.KernelState, o ManualOptions, random io.Reader) (Plan, Keyring, error) {
 	nd, err := bringUpND(k, o)
 	if err != nil {
@@ -31,7 +32,7 @@ func BringUp(k *analyze.KernelState, o ManualOptions, random io.Reader) (Plan, K
 	plan := Plan{
 		Action: ActionBringUp, Params: maps.Clone(sas.Params), Order: nd.Order,
 		Title: fmt.Sprintf("bring up IPsec between %s and %s without IKE", o.Local, o.Peer),
-		Steps: append(slices.Clone(nd.Steps), sas.Steps...),
+		Steps: sasFirst(nd.Steps, sas.Steps),
 		Notes: appendNotes(nd.Notes, sas.Notes),
 	}
 	return plan, ring, nil
@@ -63,4 +64,14 @@ func appendNotes(a, b []string) []string {
 		}
 	}
 	return out
+}
+
+// sasFirst joins the steps of both halves: SAs, bypass, policies.
+func sasFirst(nd, manual []Step) []Step {
+	notSA := func(s Step) bool { return s.Op != AddSA }
+	n := slices.IndexFunc(manual, notSA)
+	if n < 0 {
+		n = len(manual)
+	}
+	return slices.Concat(manual[:n], nd, manual[n:])
 }

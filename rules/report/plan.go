@@ -22,7 +22,7 @@ func Plan(w io.Writer, plan *remedy.Plan, o Options) error {
 		p.gap()
 	}
 	for _, n := range plan.Notes {
-		p.hang("  - ", plain, plain, capital(n))
+		p.hang("  - ", plain, plain, n)
 	}
 	return p.flush(w)
 }

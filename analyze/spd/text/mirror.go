@@ -29,7 +29,8 @@ func (d Difference) String() string { return d.Text }
 func Mirror(local, peer Result) []Difference {
 	m := mirror{local: &local, peer: &peer, daemons: local.DB.Negotiated()}
 	maps.Copy(m.daemons, peer.DB.Negotiated())
-	a, b := pairs(&local), pairs(&peer)
+	m.nat = translation(&local, &peer)
+	a, b := pairs(&local, nil), pairs(&peer, m.nat)
 	m.common = map[pair]bool{}
 	for p := range a {
 		if b[p] {
@@ -76,6 +77,7 @@ func (m *mirror) both(one, many string, local, peer int) bool {
 type mirror struct {
 	local, peer *Result
 	common      map[pair]bool
+	nat         nat               // the peer's addresses in the local end's words
 	daemons     map[spd.Ends]bool // whose SAs IKE makes, on either end
 	found       []Difference
 }
@@ -97,16 +99,16 @@ func pairOf(a, b netip.Addr) pair {
 
 func (p pair) String() string { return p.a.String() + " and " + p.b.String() }
 
-// pairs returns the pairs that a result is about.
-func pairs(r *Result) map[pair]bool {
+// pairs returns the pairs that a result is about, in the local end's words.
+func pairs(r *Result, n nat) map[pair]bool {
 	out := map[pair]bool{}
 	for i := range r.DB.SAs {
 		if s := &r.DB.SAs[i]; s.SPI != 0 {
-			out[pairOf(s.Src, s.Dst)] = true
+			out[n.pair(s.Src, s.Dst)] = true
 		}
 	}
 	for i := range r.DB.Policies {
-		for _, p := range policyPairs(&r.DB.Policies[i]) {
+		for _, p := range policyPairs(&r.DB.Policies[i], n) {
 			out[p] = true
 		}
 	}
@@ -115,16 +117,16 @@ func pairs(r *Result) map[pair]bool {
 
 // policyPairs returns the pairs of a policy that protects: the ends of its
 // tunnels, or the two hosts of its selector.
-func policyPairs(p *spd.Policy) (out []pair) {
+func policyPairs(p *spd.Policy, n nat) (out []pair) {
 	if p.Socket || p.Action != spd.Allow {
 		return nil
 	}
 	for _, t := range p.Templates {
 		switch {
 		case t.Mode == spd.Tunnel:
-			out = append(out, pairOf(t.Src, t.Dst))
+			out = append(out, n.pair(t.Src, t.Dst))
 		case p.Selector.Src.IsSingleIP() && p.Selector.Dst.IsSingleIP():
-			out = append(out, pairOf(p.Selector.Src.Addr(), p.Selector.Dst.Addr()))
+			out = append(out, n.pair(p.Selector.Src.Addr(), p.Selector.Dst.Addr()))
 		}
 	}
 	return out

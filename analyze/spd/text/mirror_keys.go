@@ -48,9 +48,9 @@ func KeyLengths(r Result) []Difference {
 			continue
 		}
 		at := r.SAAt(s)
-		m.length(at, flowOf(s), byName(forEnc, s.Enc), k.Enc)
-		m.length(at, flowOf(s), byName(forAuth, s.Auth), k.Auth)
-		m.length(at, flowOf(s), byName(forAEAD, s.AEAD), k.AEAD)
+		m.length(at, nat(nil).flow(s), byName(forEnc, s.Enc), k.Enc)
+		m.length(at, nat(nil).flow(s), byName(forAuth, s.Auth), k.Auth)
+		m.length(at, nat(nil).flow(s), byName(forAEAD, s.AEAD), k.AEAD)
 	}
 	return m.found
 }

@@ -10,13 +10,13 @@ import (
 // policies compares the policies of both ends: out of one with in of the other.
 // Priorities and reqids are each host's own matter, and so is forwarding.
 func (m *mirror) policies() {
-	local, peer := index(m.local), index(m.peer)
+	local, peer := index(m.local, nil), index(m.peer, m.nat)
 	for i := range m.local.DB.Policies {
 		p := &m.local.DB.Policies[i]
-		if !m.concerns(p) {
+		if !m.concerns(p, nil) {
 			continue
 		}
-		if q := peer[mirrored(p)]; q != nil {
+		if q := peer[mirrored(p, nil)]; q != nil {
 			m.policy(p, q)
 		} else if p.Action != spd.Block { // what a host blocks is its own matter
 			at, there := m.local.PolicyAt(p), m.peer.whole()
@@ -25,7 +25,7 @@ func (m *mirror) policies() {
 	}
 	for i := range m.peer.DB.Policies {
 		q := &m.peer.DB.Policies[i]
-		if m.concerns(q) && q.Action != spd.Block && local[mirrored(q)] == nil {
+		if m.concerns(q, m.nat) && q.Action != spd.Block && local[mirrored(q, m.nat)] == nil {
 			here, at := m.local.whole(), m.peer.PolicyAt(q)
 			m.add(here, at, "the policy %s at %s has no counterpart, dir %s, in %s", short(q), at, opposite(q), here)
 		}
@@ -40,14 +40,14 @@ type side struct {
 	kind     spd.PolicyType
 }
 
-func index(r *Result) map[side]*spd.Policy {
+func index(r *Result, n nat) map[side]*spd.Policy {
 	out := map[side]*spd.Policy{}
 	for i := range r.DB.Policies {
 		p := &r.DB.Policies[i]
 		if p.Socket || p.Direction == spd.Fwd {
 			continue
 		}
-		k := side{selector: plain(p.Selector), dir: p.Direction, kind: p.Type}
+		k := side{selector: plain(n.selector(p)), dir: p.Direction, kind: p.Type}
 		if old := out[k]; old == nil || p.Priority < old.Priority { // marks and if_ids may tell several apart
 			out[k] = p
 		}
@@ -55,8 +55,8 @@ func index(r *Result) map[side]*spd.Policy {
 	return out
 }
 
-func mirrored(p *spd.Policy) side {
-	return side{selector: plain(p.Selector), dir: opposite(p), kind: p.Type}
+func mirrored(p *spd.Policy, n nat) side {
+	return side{selector: plain(n.selector(p)), dir: opposite(p), kind: p.Type}
 }
 
 // plain is a selector without what only this host knows.
@@ -74,11 +74,11 @@ func opposite(p *spd.Policy) spd.Direction {
 }
 
 // concerns reports whether p bears on a pair that both ends know.
-func (m *mirror) concerns(p *spd.Policy) bool {
+func (m *mirror) concerns(p *spd.Policy, n nat) bool {
 	if p.Socket || p.Direction == spd.Fwd {
 		return false
 	}
-	if all := policyPairs(p); len(all) > 0 {
+	if all := policyPairs(p, n); len(all) > 0 {
 		for _, x := range all {
 			if m.common[x] {
 				return true
@@ -87,7 +87,7 @@ func (m *mirror) concerns(p *spd.Policy) bool {
 		return false
 	}
 	for x := range m.common {
-		s := &p.Selector
+		s := n.selector(p)
 		if (s.Src.Contains(x.a) && s.Dst.Contains(x.b)) || (s.Src.Contains(x.b) && s.Dst.Contains(x.a)) {
 			return true
 		}
@@ -97,14 +97,14 @@ func (m *mirror) concerns(p *spd.Policy) bool {
 
 // policy compares what two counterparts do with their packets.
 func (m *mirror) policy(a, b *spd.Policy) {
-	if x, y := does(a), does(b); x != y {
+	if x, y := does(a, nil), does(b, m.nat); x != y {
 		l, r := m.local.PolicyAt(a), m.peer.PolicyAt(b)
 		m.add(l, r, "the policy %s asks for %s at %s, and its counterpart for %s at %s", short(a), x, l, y, r)
 	}
 }
 
 // does says what a policy does, without what only this host knows.
-func does(p *spd.Policy) string {
+func does(p *spd.Policy, n nat) string {
 	switch {
 	case p.Action == spd.Block:
 		return "discarding"
@@ -117,6 +117,7 @@ func does(p *spd.Policy) string {
 		if t.Mode != spd.Tunnel {
 			t.Src, t.Dst = unspecified(t.Family), unspecified(t.Family)
 		}
+		t.Src, t.Dst = n.addr(t.Src), n.addr(t.Dst)
 		s = append(s, t.String())
 	}
 	return strings.Join(s, " and ")

@@ -14,7 +14,7 @@ type flow struct {
 	proto    uint8
 }
 
-func flowOf(s *spd.SA) flow { return flow{s.Src, s.Dst, s.Proto} }
+func (n nat) flow(s *spd.SA) flow { return flow{n.addr(s.Src), n.addr(s.Dst), s.Proto} }
 
 func (f flow) String() string {
 	return fmt.Sprintf("%s SA from %s to %s", name(f.proto), f.src, f.dst)
@@ -23,8 +23,8 @@ func (f flow) String() string {
 // sas compares the SAs of the common pairs: those of one SPI with each other,
 // and a single remaining one with a single remaining one.
 func (m *mirror) sas() {
-	local, order := m.group(m.local)
-	peer, peerOrder := m.group(m.peer)
+	local, order := m.group(m.local, nil)
+	peer, peerOrder := m.group(m.peer, m.nat)
 	for _, f := range order {
 		m.flow(f, local[f], peer[f])
 	}
@@ -37,15 +37,15 @@ func (m *mirror) sas() {
 
 // group sorts the SAs of the common pairs by direction. Larval ones are not
 // anybody's configuration.
-func (m *mirror) group(r *Result) (map[flow][]*spd.SA, []flow) {
+func (m *mirror) group(r *Result, n nat) (map[flow][]*spd.SA, []flow) {
 	out := map[flow][]*spd.SA{}
 	var order []flow
 	for i := range r.DB.SAs {
 		s := &r.DB.SAs[i]
-		if s.SPI == 0 || !m.common[pairOf(s.Src, s.Dst)] {
+		if s.SPI == 0 || !m.common[n.pair(s.Src, s.Dst)] {
 			continue
 		}
-		f := flowOf(s)
+		f := n.flow(s)
 		if out[f] == nil {
 			order = append(order, f)
 		}

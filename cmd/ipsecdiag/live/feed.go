@@ -7,6 +7,7 @@ import (
 	"ipsecdiag/analyze"
 	"ipsecdiag/rules"
 	"ipsecdiag/rules/report"
+	"ipsecdiag/rules/report/ladder"
 )
 
 // maxRows bounds the list. Nobody scrolls through more; a filter cannot reach
@@ -31,15 +32,35 @@ func (f *Feed) Saw(e analyze.Event) {
 	}
 }
 
-// Take returns the picture as it is now.
-func (f *Feed) Take() *Snapshot {
+// Take returns the picture as it is now, with the ladder of one pair unless that
+// is zero.
+func (f *Feed) Take(focus analyze.PairKey) *Snapshot {
 	state := f.engine.State
 	s := &Snapshot{
 		Now: state.Now.Time.UTC(), Elapsed: state.Now.Mono - state.Start.Mono,
 		Summary: report.Summarize(state), Findings: f.engine.Findings(),
 	}
 	s.Rows, s.Hidden = f.rows(s.Findings)
+	f.look(s, focus)
 	return s
+}
+
+// look adds what is to be seen of one pair. All of it is made here: what an
+// engine keeps of the past goes on changing.
+func (f *Feed) look(s *Snapshot, focus analyze.PairKey) {
+	if f.engine.Timeline == nil || focus == (analyze.PairKey{}) {
+		return
+	}
+	s.Focus = focus
+	in := ladder.Input{State: f.engine.State, Timeline: f.engine.Timeline, Findings: s.Findings}
+	s.Ladder = ladder.Build(in, focus).Folded()
+	s.Decisive = map[string]*ladder.Ladder{}
+	draw := report.Ladders(f.engine, s.Findings)
+	for i := range s.Findings {
+		if g := &s.Findings[i]; subjectOf(g) == focus.String() {
+			s.Decisive[g.ID] = draw(g)
+		}
+	}
 }
 
 // rows returns the list, worst first.

@@ -8,6 +8,7 @@ import (
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/spd"
+	"ipsecdiag/analyze/timeline"
 	"ipsecdiag/rules"
 )
 
@@ -20,6 +21,7 @@ type wire struct {
 
 func newWire() *wire {
 	engine := rules.NewEngine(analyze.NewState(analyze.Limits{}), rules.All)
+	engine.Timeline = timeline.New(timeline.Limits{})
 	return &wire{engine, NewFeed(engine), time.Date(2026, 11, 24, 5, 0, 0, 0, time.UTC)}
 }
 
@@ -43,7 +45,7 @@ func (w *wire) flow(seconds float64, src, dst string, first uint32, packets uint
 
 func (w *wire) row(t *testing.T) *Row {
 	t.Helper()
-	s := w.feed.Take()
+	s := w.feed.Take(analyze.PairKey{})
 	if len(s.Rows) != 1 {
 		t.Fatalf("%d rows", len(s.Rows))
 	}
@@ -130,7 +132,7 @@ func TestOrder(t *testing.T) {
 // whatever its subject is.
 func TestEveryFindingHasARow(t *testing.T) {
 	for _, path := range []string{"nd-deadlock-ikev2/glass.pcapng", "no-daemon-ipv6/glass.pcapng", "peer-off/glass.pcapng", "healthy-tunnel/glass.pcapng"} {
-		s := replay(t, path).Take()
+		s := replay(t, path).Take(analyze.PairKey{})
 		seen := map[string]int{}
 		for _, r := range s.Rows {
 			for _, i := range r.Findings {

@@ -8,6 +8,7 @@ import (
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
 
+	"ipsecdiag/analyze"
 	"ipsecdiag/rules"
 	"ipsecdiag/rules/report"
 )
@@ -15,13 +16,16 @@ import (
 // finding shows one finding of a row with its evidence and what to do.
 type finding struct {
 	subject string
-	id      string // of the finding that is shown
-	place   int    // among the row's, from 0
+	pair    analyze.PairKey // zero where the subject is no pair
+	id      string          // of the finding that is shown
+	place   int             // among the row's, from 0
 	of      int
 	pane    pane
 }
 
-func newFinding(subject string) *finding { return &finding{subject: subject} }
+func newFinding(r *Row) *finding { return &finding{subject: r.Subject, pair: r.Pair} }
+
+func (f *finding) focus() analyze.PairKey { return f.pair }
 
 func (f *finding) title(m *Model) string {
 	f.find(m.snap)
@@ -82,15 +86,32 @@ func (f *finding) lines(m *Model, width, height int) []string {
 		return []string{"", " This pair is forgotten, and its findings with it."}
 	}
 	var b bytes.Buffer
-	o := report.Options{Width: min(width-2, textWidth), Color: true}
+	o := prose(width)
+	if o.Width >= leastLadder {
+		o.Ladder = m.decisive
+	}
 	if err := report.One(&b, *found, m.snap.Findings, o); err != nil {
 		return []string{err.Error()}
 	}
 	return f.pane.lines(b.String(), width, height)
 }
 
-// textWidth is how wide prose is set; longer lines are hard to read.
-const textWidth = 110
+// openFinding shows what is found about a row, if anything.
+func openFinding(m *Model, r *Row) {
+	switch {
+	case r == nil:
+	case len(r.Findings) == 0:
+		m.said = "nothing is found about " + clean(r.Subject)
+	default:
+		m.push(newFinding(r))
+	}
+}
+
+// prose fits text to a screen: longer lines are hard to read, and shorter ones
+// are cut where the terminal ends.
+func prose(width int) report.Options {
+	return report.Options{Width: max(min(width-2, 110), 20), Color: true}
+}
 
 // explanation shows what a rule is about.
 type explanation struct {
@@ -99,6 +120,8 @@ type explanation struct {
 }
 
 func newExplanation(_ *Model, rule string) *explanation { return &explanation{rule: rule} }
+
+func (e *explanation) focus() analyze.PairKey { return analyze.PairKey{} }
 
 func (e *explanation) title(*Model) string { return "explanation" + e.pane.place() }
 
@@ -115,7 +138,7 @@ func (e *explanation) lines(m *Model, width, height int) []string {
 	var b bytes.Buffer
 	for _, r := range m.options.Rules {
 		if r.ID == e.rule {
-			_ = report.Rule(&b, r, report.Options{Width: min(width-2, textWidth), Color: true}) // a buffer takes all
+			_ = report.Rule(&b, r, prose(width)) // a buffer takes all
 		}
 	}
 	return e.pane.lines(strings.TrimRight(b.String(), "\n"), width, height)

@@ -6,12 +6,16 @@ import (
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
+
+	"ipsecdiag/analyze"
 )
 
 // help lists the keys and what the signs of the list mean.
 type help struct{ pane pane }
 
 func newHelp(*Model) *help { return &help{} }
+
+func (h *help) focus() analyze.PairKey { return analyze.PairKey{} }
 
 func (h *help) title(*Model) string { return "keys" + h.pane.place() }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/charmbracelet/x/ansi"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/timeline"
 	"ipsecdiag/capture"
 	"ipsecdiag/fixtures/crowd"
 	"ipsecdiag/rules"
@@ -29,8 +30,8 @@ type fixed struct {
 	recorded int
 }
 
-func (f *fixed) Take() *Snapshot {
-	s := f.Feed.Take()
+func (f *fixed) Take(focus analyze.PairKey) *Snapshot {
+	s := f.Feed.Take(focus)
 	s.Status = f.status
 	return s
 }
@@ -62,6 +63,7 @@ func crowded(t testing.TB, n int) *fixed {
 func fold(t testing.TB, o capture.FileOptions, paths ...string) *fixed {
 	t.Helper()
 	engine := rules.NewEngine(analyze.NewState(analyze.Limits{}), rules.All)
+	engine.Timeline = timeline.New(timeline.Limits{})
 	f := &fixed{Feed: NewFeed(engine)}
 	for e, err := range capture.Files(context.Background(), paths, o) {
 		if err != nil {
@@ -77,7 +79,7 @@ func fold(t testing.TB, o capture.FileOptions, paths ...string) *fixed {
 func open(source Source, width, height int, still bool) *Model {
 	m := New(source, Options{Title: "eth0 on glass", Still: still, Rules: rules.All})
 	m.Update(tea.WindowSizeMsg{Width: width, Height: height})
-	m.Update(m.take())
+	look(m)
 	return m
 }
 
@@ -99,14 +101,43 @@ func press(m *Model, sequence string) (quit bool) {
 		if cmd == nil {
 			continue
 		}
-		switch answer := cmd().(type) {
-		case tea.QuitMsg:
+		if carryOut(m, cmd) {
 			return true
-		case saidMsg:
-			m.Update(answer)
 		}
+		settle(m)
 	}
 	return false
+}
+
+// carryOut does what a command asks for and reports whether that was to quit.
+// What is to be waited for does not happen.
+func carryOut(m *Model, cmd tea.Cmd) (quit bool) {
+	switch answer := cmd().(type) {
+	case tea.QuitMsg:
+		return true
+	case tea.BatchMsg:
+		for _, c := range answer {
+			if c != nil && carryOut(m, c) {
+				return true
+			}
+		}
+	case saidMsg, tookMsg:
+		m.Update(answer)
+	}
+	return false
+}
+
+// look takes a picture, as the view does by itself, and another one where that
+// makes it look at another pair.
+func look(m *Model) {
+	m.Update(m.take(true)())
+	settle(m)
+}
+
+func settle(m *Model) {
+	if m.asked != m.snap.Focus {
+		m.Update(m.take(false)())
+	}
 }
 
 // screenOf returns what is seen, without styles.

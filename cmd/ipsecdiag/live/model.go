@@ -6,6 +6,9 @@ import (
 
 	"charm.land/bubbles/v2/key"
 	tea "charm.land/bubbletea/v2"
+
+	"ipsecdiag/analyze"
+	"ipsecdiag/rules/report/ladder"
 )
 
 // pace is how long the view waits at least between two pictures. What it has not
@@ -19,6 +22,8 @@ const patience = 10
 // screen is one of the things that fill the terminal between the head and the
 // foot.
 type screen interface {
+	// focus is the pair that is looked at closely, zero for none.
+	focus() analyze.PairKey
 	// title names what is shown.
 	title(m *Model) string
 	// press handles a key that does not do the same everywhere.
@@ -39,9 +44,10 @@ type Model struct {
 	snap    *Snapshot
 	width   int
 	height  int
-	screens []screen // the one that is seen last
-	said    string   // answer to the last key, until the next one
-	noted   int      // notes that had been shown when a key was last pressed
+	screens []screen        // the one that is seen last
+	said    string          // answer to the last key, until the next one
+	noted   int             // notes that had been shown when a key was last pressed
+	asked   analyze.PairKey // whose ladder the next picture is to have
 }
 
 // New returns a view of what source gives, which begins with the list of pairs.
@@ -53,40 +59,88 @@ func New(source Source, o Options) *Model {
 type (
 	tookMsg struct {
 		snap *Snapshot
-		next time.Duration // when to take the next
+		next time.Duration // when to take the next; 0 where another one will come anyhow
 	}
 	takeMsg struct{}
 	saidMsg string
 )
 
 // Init takes the first picture.
-func (m *Model) Init() tea.Cmd { return m.take }
+func (m *Model) Init() tea.Cmd { return m.take(true) }
 
-func (m *Model) take() tea.Msg {
-	began := time.Now()
-	s := m.source.Take()
-	return tookMsg{s, max(pace, patience*time.Since(began))}
+// take takes a picture; the regular one is followed by another.
+func (m *Model) take(regular bool) tea.Cmd {
+	source, focus := m.source, m.asked
+	return func() tea.Msg {
+		began := time.Now()
+		t := tookMsg{snap: source.Take(focus)}
+		if regular {
+			t.next = max(pace, patience*time.Since(began))
+		}
+		return t
+	}
 }
 
-// Update changes the view as a message asks.
+// Update changes the view as a message asks. Where another pair is looked at
+// then, its ladder is asked for at once.
 func (m *Model) Update(msg tea.Msg) (tea.Model, tea.Cmd) {
+	cmd := m.update(msg)
+	if p, ok := m.top().(*pairs); ok {
+		p.look(m)
+	}
+	focus := m.focus()
+	if focus == m.asked {
+		return m, cmd
+	}
+	if m.asked = focus; focus != (analyze.PairKey{}) {
+		cmd = tea.Batch(cmd, m.take(false))
+	}
+	return m, cmd
+}
+
+// focus is the pair that is looked at closely: by the screen that is seen, or by
+// the one that the help or an explanation covers.
+func (m *Model) focus() analyze.PairKey {
+	for i := len(m.screens) - 1; i >= 0; i-- {
+		if k := m.screens[i].focus(); k != (analyze.PairKey{}) {
+			return k
+		}
+	}
+	return analyze.PairKey{}
+}
+
+func (m *Model) update(msg tea.Msg) tea.Cmd {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		m.width, m.height = msg.Width, msg.Height
 	case tookMsg:
-		m.snap = msg.snap
-		if m.options.Still || m.snap.Status.Ended != "" {
-			return m, nil
-		}
-		return m, tea.Tick(msg.next, func(time.Time) tea.Msg { return takeMsg{} })
+		return m.took(msg)
 	case takeMsg:
-		return m, m.take
+		return m.take(true)
 	case saidMsg:
 		m.said = string(msg)
 	case tea.KeyPressMsg:
-		return m, m.press(msg)
+		return m.press(msg)
 	}
-	return m, nil
+	return nil
+}
+
+// took shows a picture, and has the next one taken while there is something to
+// come.
+func (m *Model) took(t tookMsg) tea.Cmd {
+	m.snap = t.snap
+	if m.options.Still || t.next == 0 || t.snap.Status.Ended != "" {
+		return nil
+	}
+	return tea.Tick(t.next, func(time.Time) tea.Msg { return takeMsg{} })
+}
+
+// ladder returns the ladder of a pair, nil where the picture has another's.
+func (m *Model) ladder(pair analyze.PairKey) *ladder.Ladder {
+	if m.snap.Focus == pair {
+		return m.snap.Ladder
+	}
+	return nil
 }
 
 // press handles a key: what does the same everywhere here, the rest in the

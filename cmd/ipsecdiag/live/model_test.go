@@ -2,12 +2,14 @@ package live
 
 import (
 	"fmt"
+	"net/netip"
 	"strings"
 	"testing"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/x/ansi"
 
+	"ipsecdiag/analyze"
 	"ipsecdiag/rules/report"
 )
 
@@ -25,6 +27,11 @@ func TestScreens(t *testing.T) {
 	}{
 		{"deadlock", "", "deadlock-pairs", 80, 24},
 		{"deadlock", "", "deadlock-pairs-wide", 200, 50},
+		{"deadlock", "enter", "deadlock-ladder", 80, 24},
+		{"deadlock", "enter", "deadlock-ladder-wide", 200, 50},
+		{"deadlock", "enter end", "deadlock-ladder-end", 80, 24},
+		{"deadlock", "enter enter", "deadlock-absent", 80, 24},
+		{"deadlock", "enter tab tab enter", "deadlock-acquire", 80, 24},
 		{"deadlock", "f", "deadlock-finding", 80, 24},
 		{"deadlock", "f end", "deadlock-finding-end", 80, 24},
 		{"deadlock", "f tab", "deadlock-next", 80, 24},
@@ -33,6 +40,9 @@ func TestScreens(t *testing.T) {
 		{"healthy", "", "healthy-pairs", 80, 24},
 		{"healthy", "", "healthy-pairs-wide", 200, 50},
 		{"healthy", "f", "healthy-finding", 80, 24},
+		{"healthy", "enter", "healthy-ladder", 80, 24},
+		{"healthy", "enter down down down down down down down down enter", "healthy-message", 80, 60},
+		{"crowd", "end enter", "crowd-ladder", 80, 24},
 		{"crowd", "", "crowd-pairs", 80, 24},
 		{"crowd", "", "crowd-pairs-wide", 200, 50},
 		{"crowd", "end", "crowd-end", 80, 24},
@@ -51,7 +61,7 @@ func TestScreens(t *testing.T) {
 func TestFits(t *testing.T) {
 	source := deadlocked(t)
 	source.status = Status{Recording: strings.Repeat("long", 60) + ".pcapng", Notes: []string{strings.Repeat("a warning ", 30)}, Ended: "eth0 is gone"}
-	for _, keys := range []string{"", "/", "/ x y", "f", "f e", "?", "down", "enter"} {
+	for _, keys := range []string{"", "/", "/ x y", "f", "f e", "?", "down", "enter", "enter enter", "enter end tab"} {
 		for _, size := range [][2]int{{1, 1}, {3, 2}, {10, 4}, {20, 5}, {40, 10}, {79, 23}, {80, 24}, {119, 30}, {120, 30}, {200, 50}, {300, 100}} {
 			m := open(source, size[0], size[1], false)
 			press(m, keys)
@@ -72,12 +82,13 @@ func TestFits(t *testing.T) {
 // had that size from the beginning.
 func TestResize(t *testing.T) {
 	source := crowded(t, 300)
-	for _, keys := range []string{"", "down down down", "f", "?"} {
+	for _, keys := range []string{"", "down down down", "f", "?", "enter", "enter enter"} {
 		resized, fresh := open(source, 200, 50, true), open(source, 80, 24, true)
 		press(resized, keys)
 		press(fresh, keys)
 		for _, size := range [][2]int{{20, 6}, {300, 80}, {80, 24}} {
 			resized.Update(tea.WindowSizeMsg{Width: size[0], Height: size[1]})
+			settle(resized)
 			resized.View()
 		}
 		if got, want := screenOf(resized), screenOf(fresh); got != want {
@@ -103,14 +114,14 @@ func TestSelectionStays(t *testing.T) {
 	press(m, "down down down")
 	list := m.top().(*pairs)
 	subject := list.selected
-	s := source.Take()
+	s := source.Take(analyze.PairKey{})
 	s.Rows = append([]Row{{Subject: "new", standing: failing}}, s.Rows...) // a worse one comes
 	m.Update(tookMsg{s, pace})
 	screenOf(m)
 	if list.selected != subject || list.row(m.snap).Subject != subject {
 		t.Errorf("selected is %q, want %q", list.selected, subject)
 	}
-	s = source.Take()
+	s = source.Take(analyze.PairKey{})
 	s.Rows = s.Rows[:2] // it goes, and most others
 	m.Update(tookMsg{s, pace})
 	if screenOf(m); list.row(m.snap) == nil || list.place != 1 {
@@ -147,6 +158,37 @@ func TestBackAndQuit(t *testing.T) {
 	}
 }
 
+// TestLadderGrows holds that a selected step stays selected as more come, and
+// that the latest stays the latest.
+func TestLadderGrows(t *testing.T) {
+	w := newWire()
+	exchange := func(seconds float64) {
+		w.flow(seconds, "fd00::1", "fd00::2", uint32(seconds*10), 1, uint32(seconds*10))
+		w.flow(seconds+0.1, "fd00::2", "fd00::1", uint32(seconds*10), 1, uint32(seconds*10))
+	}
+	exchange(1)
+	m := open(&fixed{Feed: w.feed}, 80, 24, false)
+	press(m, "enter")
+	x := m.top().(*steps)
+	screenOf(m)
+	if n := len(m.snap.Ladder.Steps); n != 2 || x.place != n-1 {
+		t.Fatalf("step %d of %d is selected", x.place, n)
+	}
+	w.apply(&analyze.NeighborChange{Header: w.at(1.5), Neighbor: analyze.Neighbor{Addr: netip.MustParseAddr("fd00::9")}})
+	exchange(200)
+	look(m)
+	screenOf(m)
+	if n := len(m.snap.Ladder.Steps); x.place != n-1 {
+		t.Errorf("step %d of %d is selected", x.place, n)
+	}
+	press(m, "home")
+	exchange(400)
+	look(m)
+	if screenOf(m); x.place != 0 {
+		t.Errorf("step %d is selected", x.place)
+	}
+}
+
 func TestRecordKey(t *testing.T) {
 	source := deadlocked(t)
 	m := open(source, 80, 24, false)
@@ -155,7 +197,7 @@ func TestRecordKey(t *testing.T) {
 		t.Errorf("recorded %d times, the screen is\n%s", source.recorded, screenOf(m))
 	}
 	source.status.Recording = "/tmp/it.pcapng"
-	m.Update(m.take())
+	look(m)
 	press(m, "f") // it is seen on every screen
 	if !strings.Contains(screenOf(m), "● REC it.pcapng") {
 		t.Errorf("the screen is\n%s", screenOf(m))
@@ -176,7 +218,7 @@ func TestNotes(t *testing.T) {
 	source := deadlocked(t)
 	m := open(source, 80, 24, false)
 	source.status.Notes = []string{"first warning", "second warning"}
-	m.Update(m.take())
+	look(m)
 	if s := screenOf(m); !strings.Contains(s, "second warning (and 1 more") {
 		t.Errorf("the screen is\n%s", s)
 	}
@@ -185,7 +227,7 @@ func TestNotes(t *testing.T) {
 		t.Errorf("the screen is\n%s", s)
 	}
 	source.status.Ended = "eth0 is gone; nothing more comes"
-	if _, cmd := m.Update(m.take()); cmd != nil {
+	if _, cmd := m.Update(m.take(true)()); cmd != nil {
 		t.Error("it goes on asking after the end")
 	}
 	if s := screenOf(m); !strings.Contains(s, "eth0 is gone") || !strings.Contains(s, "ENDED") {
@@ -193,11 +235,25 @@ func TestNotes(t *testing.T) {
 	}
 }
 
+// same is a source of one picture.
+type same struct{ s *Snapshot }
+
+func (x same) Take(analyze.PairKey) *Snapshot { return x.s }
+func (x same) Record() (string, error)        { return "", nil }
+
 // TestHostile puts escape sequences into everything that can be captured or
 // named by others: no screen may let them through.
 func TestHostile(t *testing.T) {
 	const evil = "\x1b]0;owned\x07\u202e\x9b31m\r\xff"
-	s := deadlocked(t).Take()
+	s := deadlocked(t).Take(analyze.MakePairKey(netip.MustParseAddr("fd00::1"), netip.MustParseAddr("fd00::2")))
+	for i := range s.Ladder.Steps {
+		step := &s.Ladder.Steps[i]
+		step.Label, step.Why, step.Detail = evil, evil, []string{evil}
+		for j := range step.Seen {
+			step.Seen[j].Origin = evil
+		}
+	}
+	s.Ladder.Hosts[0].Name = evil
 	for i := range s.Findings {
 		f := &s.Findings[i]
 		f.Title, f.Explanation, f.Origins = evil, evil, []string{evil}
@@ -208,8 +264,8 @@ func TestHostile(t *testing.T) {
 	s.Summary.Losses = []report.Loss{{What: evil}}
 	s.Status = Status{Recording: evil, Notes: []string{evil}, Ended: evil}
 	for _, width := range []int{80, 200} {
-		for _, keys := range []string{"", "f", "f tab", "end f", "end", "enter"} {
-			m := New(nil, Options{Title: evil})
+		for _, keys := range []string{"", "f", "f tab", "end f", "end", "enter", "enter enter"} {
+			m := New(same{s}, Options{Title: evil})
 			m.Update(tea.WindowSizeMsg{Width: width, Height: 40})
 			m.Update(tookMsg{s, pace})
 			press(m, keys)
@@ -223,7 +279,7 @@ func TestHostile(t *testing.T) {
 
 func TestShorten(t *testing.T) {
 	source := deadlocked(t)
-	long := source.Take().row("fd00::1 ↔ fd00::2")
+	long := source.Take(analyze.PairKey{}).row("fd00::1 ↔ fd00::2")
 	for width := 7; width < 60; width++ {
 		if w := ansi.StringWidth(long.names(width)); w > width {
 			t.Errorf("%q is %d columns, not %d", long.names(width), w, width)
@@ -245,7 +301,7 @@ func TestShort(t *testing.T) {
 func BenchmarkTake(b *testing.B) {
 	source := crowded(b, 1000)
 	for b.Loop() {
-		source.Take()
+		source.Take(analyze.PairKey{})
 	}
 }
 
@@ -255,7 +311,7 @@ func BenchmarkView(b *testing.B) {
 			source := crowded(b, 1000)
 			m := open(source, size[0], size[1], false)
 			for b.Loop() {
-				m.Update(m.take())
+				look(m)
 				m.View()
 			}
 		})

@@ -7,6 +7,8 @@ import (
 	"charm.land/bubbles/v2/key"
 	"charm.land/bubbles/v2/textinput"
 	tea "charm.land/bubbletea/v2"
+
+	"ipsecdiag/analyze"
 )
 
 // pairs is the list of pairs, worst first.
@@ -21,6 +23,8 @@ type pairs struct {
 	snap  *Snapshot // that shown was made of
 	words string    // the filter that it was made with
 	shown []*Row
+
+	preview *steps // ladder of the selected pair, nil where there is no room for it
 }
 
 func newPairs() *pairs {
@@ -151,9 +155,9 @@ func (p *pairs) press(m *Model, k tea.KeyPressMsg) tea.Cmd {
 	case k.String() == "esc":
 		p.filter.SetValue("")
 	case key.Matches(k, keys.open):
-		return p.open(m)
+		p.open(m)
 	case key.Matches(k, keys.finding):
-		p.openFinding(m)
+		openFinding(m, p.row(m.snap))
 	}
 	return nil
 }
@@ -179,17 +183,37 @@ func (p *pairs) typed(m *Model, k tea.KeyPressMsg) tea.Cmd {
 
 // open shows what is behind the selected row: a pair's ladder, a host's
 // finding.
-func (p *pairs) open(m *Model) tea.Cmd {
-	p.openFinding(m)
-	return nil
-}
-
-func (p *pairs) openFinding(m *Model) {
+func (p *pairs) open(m *Model) {
 	switch r := p.row(m.snap); {
 	case r == nil:
-	case len(r.Findings) == 0:
-		m.said = "nothing is found about " + clean(r.Subject)
+	case r.Pair == analyze.PairKey{}:
+		openFinding(m, r)
 	default:
-		m.push(newFinding(r.Subject))
+		m.push(newSteps(r))
+	}
+}
+
+// focus is the selected pair where there is room to show its ladder below.
+func (p *pairs) focus() analyze.PairKey {
+	if p.preview == nil {
+		return analyze.PairKey{}
+	}
+	return p.preview.pair
+}
+
+// The size from which on the selected pair's ladder is shown below the list.
+const (
+	previewWidth  = 100
+	previewHeight = 36
+)
+
+// look chooses whose ladder is shown below the list.
+func (p *pairs) look(m *Model) {
+	r := p.row(m.snap)
+	switch {
+	case r == nil || r.Pair == analyze.PairKey{} || m.width < previewWidth || m.height < previewHeight:
+		p.preview = nil
+	case p.preview == nil || p.preview.pair != r.Pair:
+		p.preview = newSteps(r)
 	}
 }

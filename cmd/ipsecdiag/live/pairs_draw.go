@@ -74,7 +74,24 @@ func (p *pairs) pairWidth(m *Model, list []column) int {
 // video too.
 const cursor = ">"
 
+// lines draws the list and, where there is room, the ladder of the selected pair
+// below it.
 func (p *pairs) lines(m *Model, width, height int) []string {
+	if p.preview == nil {
+		return p.list(m, width, height)
+	}
+	p.rows(m.snap)
+	above := min(height/2, len(p.shown)*p.tallest(m)+2)
+	lines := p.list(m, width, above)
+	for len(lines) < above {
+		lines = append(lines, "")
+	}
+	name := " " + clean(p.preview.subject) + " "
+	lines = append(lines, faint.Render("──"+name+strings.Repeat("─", max(width-2-ansi.StringWidth(name), 0))))
+	return append(lines, p.preview.glimpse(m, width, height-above-1)...)
+}
+
+func (p *pairs) list(m *Model, width, height int) []string {
 	rows := p.rows(m.snap)
 	list := columns(m)
 	pair := p.pairWidth(m, list)
@@ -137,6 +154,14 @@ func (p *pairs) scroll(m *Model, height int) {
 // height is how many lines a row takes.
 func (p *pairs) height(m *Model, r *Row) int {
 	if m.width < wide && m.snap.worst(r) != nil {
+		return 2
+	}
+	return 1
+}
+
+// tallest is how many lines a row takes at most.
+func (p *pairs) tallest(m *Model) int {
+	if m.width < wide {
 		return 2
 	}
 	return 1

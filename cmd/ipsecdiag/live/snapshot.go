@@ -7,6 +7,7 @@ import (
 	"ipsecdiag/analyze"
 	"ipsecdiag/rules"
 	"ipsecdiag/rules/report"
+	"ipsecdiag/rules/report/ladder"
 )
 
 // Snapshot is what the view shows at one moment. Nobody changes it after Take
@@ -15,9 +16,12 @@ type Snapshot struct {
 	Now      time.Time     // event time
 	Elapsed  time.Duration // event time since the first event
 	Summary  report.Summary
-	Findings []rules.Finding // in the order of rules.Engine.Findings
-	Rows     []Row           // worst first
-	Hidden   int             // pairs that are not in Rows for lack of room
+	Findings []rules.Finding           // in the order of rules.Engine.Findings
+	Rows     []Row                     // worst first
+	Hidden   int                       // pairs that are not in Rows for lack of room
+	Focus    analyze.PairKey           // the pair that is looked at closely; zero for none
+	Ladder   *ladder.Ladder            // of that pair, with what repeats folded
+	Decisive map[string]*ladder.Ladder // of its findings, by their id
 	Status   Status
 }
 

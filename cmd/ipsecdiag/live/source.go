@@ -1,12 +1,16 @@
 package live
 
-import "ipsecdiag/rules"
+import (
+	"ipsecdiag/analyze"
+	"ipsecdiag/rules"
+)
 
 // Source is where the view takes its pictures from. Its methods are called from
 // several goroutines.
 type Source interface {
-	// Take returns the picture as it is now.
-	Take() *Snapshot
+	// Take returns the picture as it is now, with the ladder of one pair unless
+	// that is zero.
+	Take(focus analyze.PairKey) *Snapshot
 	// Record starts recording, or stops it, and says in a line which of them it
 	// did.
 	Record() (string, error)

@@ -315,15 +315,15 @@ func TestUndoInTheWrongOrder(t *testing.T) {
 func TestStandingFindsWhatWasApplied(t *testing.T) {
 	k, j := newFake(), testJournal(t)
 	e := mustApply(t, j, k)
-	got, lost, err := j.reopen().Standing(t.Context(), k, e.Plan.Action, e.Plan.Params)
+	got, lost, err := j.reopen().Standing(t.Context(), k, func(o *Entry) bool { return o.Applies(e.Plan.Action, e.Plan.Params) })
 	if err != nil || got == nil || got.ID != e.ID || lost != nil {
 		t.Errorf("got %+v, %q, %v", got, lost, err)
 	}
-	if got, _, _ := j.Standing(t.Context(), k, e.Plan.Action, map[string]string{"peer": "fd00::3"}); got != nil {
+	if got, _, _ := j.Standing(t.Context(), k, func(o *Entry) bool { return o.Applies(e.Plan.Action, map[string]string{"peer": "fd00::3"}) }); got != nil {
 		t.Errorf("got %+v for other arguments", got)
 	}
 	k.db.FlushSAs(spd.ProtoAny)
-	if _, lost, _ := j.Standing(t.Context(), k, e.Plan.Action, e.Plan.Params); len(lost) != 1 || !strings.Contains(lost[0], "SA fd00::1") {
+	if _, lost, _ := j.Standing(t.Context(), k, func(o *Entry) bool { return o.Applies(e.Plan.Action, e.Plan.Params) }); len(lost) != 1 || !strings.Contains(lost[0], "SA fd00::1") {
 		t.Errorf("lost %q", lost)
 	}
 }

@@ -34,10 +34,15 @@ func (j *Journal) Confirm(ctx context.Context, id int) (*Entry, error) {
 	return w.entry, w.put(record{What: recConfirmed})
 }
 
-// Standing returns the application of that action with those arguments that
-// stands in the kernel's namespace, and names what somebody has changed or
-// deleted of it since; nil where there is none.
-func (j *Journal) Standing(ctx context.Context, k Kernel, action remedy.Action, params map[string]string) (*Entry, []string, error) {
+// Applies reports whether e is of that action, with those arguments.
+func (e *Entry) Applies(action remedy.Action, params map[string]string) bool {
+	return e.Plan.Action == action && maps.Equal(e.Plan.Params, params)
+}
+
+// Standing returns the last application that stands in the kernel's namespace
+// and is the one meant, and names what somebody has changed or deleted of it
+// since; nil where there is none.
+func (j *Journal) Standing(ctx context.Context, k Kernel, meant func(*Entry) bool) (*Entry, []string, error) {
 	_, namespace, err := k.Place()
 	if err != nil {
 		return nil, nil, err
@@ -48,7 +53,7 @@ func (j *Journal) Standing(ctx context.Context, k Kernel, action remedy.Action, 
 	}
 	for i := len(entries) - 1; i >= 0; i-- {
 		e := entries[i]
-		if e.Status == Applied && e.Namespace == namespace && e.Plan.Action == action && maps.Equal(e.Plan.Params, params) {
+		if e.Status == Applied && e.Namespace == namespace && meant(e) {
 			lost, err := lost(ctx, k, e)
 			return e, lost, err
 		}

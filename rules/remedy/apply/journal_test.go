@@ -168,10 +168,10 @@ func TestKeyFiles(t *testing.T) {
 	if err := errors.Join(os.WriteFile(target, []byte("precious"), 0o600), os.Symlink(target, link)); err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteSecret(link, []byte("x"), false); !errors.Is(err, fs.ErrExist) {
+	if err := WriteFile(link, []byte("x"), 0o400, false); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("written through a link: %v", err)
 	}
-	if err := WriteSecret(link, []byte("x"), true); err != nil {
+	if err := WriteFile(link, []byte("x"), 0o400, true); err != nil {
 		t.Error(err)
 	}
 	if b, _ := os.ReadFile(target); string(b) != "precious" {

@@ -22,7 +22,7 @@ const maxKeyFile = 64 << 10
 const keyFileHead = "# Keys of IPsec SAs, for ipsecdiag fix. Whoever reads them reads the traffic.\n"
 
 // WriteKeys writes a key file: one line for each key, its name and the key in
-// hexadecimal. See WriteSecret.
+// hexadecimal. It has mode 0400. See WriteFile.
 func WriteKeys(name string, keys remedy.Keyring, force bool) error {
 	b := make([]byte, 0, maxKeyFile) // room for all of it: growth would leave copies behind
 	defer func() { clear(b[:cap(b)]) }()
@@ -33,20 +33,20 @@ func WriteKeys(name string, keys remedy.Keyring, force bool) error {
 		b = append(hex.AppendEncode(b, key), '\n')
 		clear(key)
 	}
-	return WriteSecret(name, b, force)
+	return WriteFile(name, b, 0o400, force)
 }
 
-// WriteSecret makes a file that only its owner can read, mode 0400, with that
-// content. A file of that name is an error, fs.ErrExist, unless force is set:
-// then it is replaced, a link by the file and not what it leads to.
-func WriteSecret(name string, content []byte, force bool) error {
+// WriteFile makes a file with that content and mode, whole or not at all. A file
+// of that name is an error, fs.ErrExist, unless force is set: then it is
+// replaced, a link by the file and not what it leads to.
+func WriteFile(name string, content []byte, mode fs.FileMode, force bool) error {
 	f, err := os.CreateTemp(filepath.Dir(name), "."+filepath.Base(name)+"-*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	defer os.Remove(f.Name())
 	_, err = f.Write(content)
-	if err = errors.Join(err, f.Chmod(0o400), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return fmt.Errorf("write %s: %w", name, err)
 	}
 	put := os.Link // fails where the name is taken, whatever by
@@ -69,8 +69,9 @@ type standsError struct{}
 func (standsError) Error() string        { return "exists already" }
 func (standsError) Is(target error) bool { return target == fs.ErrExist }
 
-// ReadKeys reads a key file. It must be its owner's alone. Errors name the line
-// and say nothing of the keys.
+// ReadKeys reads a key file: lines of a name and a key, with a blank or an equals
+// sign between. It must be its owner's alone. Errors name the line and say
+// nothing of the keys.
 func ReadKeys(name string) (remedy.Keyring, error) {
 	b, err := readOwn(name, maxKeyFile)
 	defer clear(b)
@@ -81,7 +82,7 @@ func ReadKeys(name string) (remedy.Keyring, error) {
 	n := 0
 	for line := range bytes.Lines(b) {
 		n++
-		f := bytes.Fields(line)
+		f := bytes.FieldsFunc(line, func(r rune) bool { return r == '=' || r == ' ' || r == '\t' || r == '\n' || r == '\r' })
 		if len(f) == 0 || f[0][0] == '#' {
 			continue
 		}
