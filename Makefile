@@ -15,6 +15,10 @@ TEST_PACKAGES = tshark tcpdump cpio tmux
 build: # the program, static, in ./ipsecdiag
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-X main.version=$(VERSION)' ./cmd/ipsecdiag
 
+.PHONY: man
+man: # the manual pages, in ./man
+	$(GO) run ./cmd/ipsecdiag man man
+
 .PHONY: test
 test: deps # every test that can run here
 	IPSECDIAG_LAB=1 $(GO) run ./fixtures/gotest -timeout 20m ./...

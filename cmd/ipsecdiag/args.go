@@ -2,12 +2,14 @@ package main
 
 import (
 	"fmt"
-	"net"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"ipsecdiag/rules"
+	"ipsecdiag/rules/terms"
 )
 
 // needsFile rejects a command line without files.
@@ -46,13 +48,28 @@ func completeFlag(cmd *cobra.Command, flag string, values []string) {
 	}
 }
 
-func completeInterfaces(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	names := []string{"any"}
-	interfaces, _ := net.Interfaces()
-	for _, i := range interfaces {
-		names = append(names, i.Name)
+// completeInterfaces names the interfaces of this host, or of the namespace that
+// --netns names if that may be entered, and not those given already.
+func completeInterfaces(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+	var names []string
+	add := func(name string) {
+		if !slices.Contains(args, name) {
+			names = append(names, name)
+		}
+	}
+	if len(args) == 0 {
+		add("any")
+	}
+	for _, name := range interfacesIn(cmd.Flag("netns").Value.String()) {
+		add(name)
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeNothing is for commands without arguments: else a shell would offer
+// files.
+func completeNothing(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveNoFileComp
 }
 
 // completeNetns names the namespaces that `ip netns` made.
@@ -65,11 +82,22 @@ func completeNetns(*cobra.Command, []string, string) ([]string, cobra.ShellCompD
 	return names, cobra.ShellCompDirectiveNoFileComp
 }
 
-func completeRules(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+// completeExplained names the rules and terms that begin with what was typed,
+// in capitals or not.
+func completeExplained(_ *cobra.Command, args []string, typed string) ([]string, cobra.ShellCompDirective) {
 	var names []string
+	add := func(name, what string) {
+		name = strings.ReplaceAll(name, " ", "-")
+		if len(name) >= len(typed) && strings.EqualFold(name[:len(typed)], typed) {
+			names = append(names, cobra.CompletionWithDesc(typed+name[len(typed):], what))
+		}
+	}
 	if len(args) == 0 {
 		for _, r := range rules.All {
-			names = append(names, cobra.CompletionWithDesc(r.ID, r.Title))
+			add(r.ID, r.Title)
+		}
+		for _, t := range terms.All {
+			add(t.Name, t.Short)
 		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp

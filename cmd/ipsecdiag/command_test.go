@@ -4,13 +4,19 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"ipsecdiag/analyze"
 	"ipsecdiag/rules"
+	"ipsecdiag/rules/terms"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -107,6 +113,76 @@ func TestExplain(t *testing.T) {
 	}
 }
 
+func TestExplainTerm(t *testing.T) {
+	all := ipsecdiag(t, nil, "explain")
+	for _, term := range terms.All {
+		if !strings.Contains(all.stdout, "  "+term.Name) {
+			t.Errorf("%s is not listed", term.Name)
+		}
+		one := ipsecdiag(t, nil, "explain", strings.ReplaceAll(term.Name, " ", "-"))
+		if one.status != statusFine || !strings.HasPrefix(one.stdout, term.Name+": ") || !strings.Contains(one.stdout, "Sources:") {
+			t.Errorf("got %+v", one)
+		}
+		for line := range strings.Lines(one.stdout) {
+			if n := len([]rune(strings.TrimRight(line, "\n"))); n > 80 {
+				t.Errorf("explain %s: %d columns: %s", term.Name, n, line)
+			}
+		}
+	}
+	if words := ipsecdiag(t, nil, "explain", "larval", "SA"); !strings.HasPrefix(words.stdout, "larval SA: ") {
+		t.Errorf("got %+v", words)
+	}
+}
+
+// TestExplainWithoutTerminal holds that no pager is run where output is piped.
+func TestExplainWithoutTerminal(t *testing.T) {
+	cmd := exec.Command(program, "explain", "ACQUIRE")
+	cmd.Env = append(os.Environ(), "PAGER=sh -c exit\\ 7")
+	if r := finish(t, cmd); r.status != statusFine || !strings.HasPrefix(r.stdout, "ACQUIRE: ") {
+		t.Errorf("got %+v", r)
+	}
+}
+
+// TestMan holds that every command has a manual page with all its flags.
+func TestMan(t *testing.T) {
+	dir := t.TempDir()
+	if r := ipsecdiag(t, nil, "man", dir); r.status != statusFine || r.stdout+r.stderr != "" {
+		t.Fatalf("got %+v", r)
+	}
+	pages := 0
+	var walk func(*cobra.Command)
+	walk = func(cmd *cobra.Command) {
+		if cmd.Hidden || cmd.Name() == "help" {
+			return
+		}
+		pages++
+		page, err := os.ReadFile(filepath.Join(dir, strings.ReplaceAll(cmd.CommandPath(), " ", "-")+".8"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ReplaceAll(string(page), `\-`, "-")
+		for _, section := range []string{".SH NAME", ".SH SYNOPSIS", ".SH DESCRIPTION"} {
+			if !strings.Contains(text, section) {
+				t.Errorf("%s: no %s", cmd.CommandPath(), section)
+			}
+		}
+		cmd.NonInheritedFlags().VisitAll(func(f *pflag.Flag) {
+			if !f.Hidden && !strings.Contains(text, "--"+f.Name) {
+				t.Errorf("%s: --%s is not told of", cmd.CommandPath(), f.Name)
+			}
+		})
+		for _, sub := range cmd.Commands() {
+			walk(sub)
+		}
+	}
+	walk(newRoot(streams{in: os.Stdin, out: io.Discard, err: io.Discard}))
+	if files, _ := os.ReadDir(dir); len(files) != pages || pages < 10 {
+		t.Errorf("%d pages, %d files", pages, len(files))
+	}
+	ipsecdiag(t, nil, "man").refused(t, "needs one directory")
+	ipsecdiag(t, nil, "man", "/dev/null/man").refused(t, "write manual pages")
+}
+
 func TestHelpFitsTheTerminal(t *testing.T) {
 	for _, command := range []string{"", "watch", "analyze", "check", "snapshot", "events", "explain", "demo", "version"} {
 		r := ipsecdiag(t, nil, strings.Fields(command+" --help")...)
@@ -121,13 +197,14 @@ func TestHelpFitsTheTerminal(t *testing.T) {
 	}
 }
 
-func TestNearRules(t *testing.T) {
+func TestNearNames(t *testing.T) {
 	for name, want := range map[string]string{
-		"nd_deadlock": "nd-deadlock", "deadlock": "nd-deadlock", "ND-DEADLOCK": "nd-deadlock",
-		"aquire-stall": "acquire-stall", "stall": "acquire-stall", "": "", "q": "",
+		"nd_deadlock": "nd-deadlock", "deadlock": "nd-deadlock", "aquire-stall": "acquire-stall",
+		"XfrmOutNoState": "XfrmOutNoStates", "outnostates": "XfrmOutNoStates", "aquire": "ACQUIRE", "larvalsa": "larval SA",
+		"neighbor dicovery": "neighbour discovery", "": "", "q": "", "xyzzy": "",
 	} {
-		if got := strings.Join(nearRules(name), " "); got != want {
-			t.Errorf("nearRules(%q) = %q, want %q", name, got, want)
+		if got, _, _ := strings.Cut(strings.Join(nearNames(name), "|"), "|"); got != want {
+			t.Errorf("nearNames(%q) = %q, want %q first", name, nearNames(name), want)
 		}
 	}
 }
@@ -147,12 +224,28 @@ func TestCompletion(t *testing.T) {
 		}
 	}
 	for args, want := range map[string]string{
-		"explain nd": "nd-deadlock", "watch a": "any", "analyze --format ": "json", "watch --acquire ": "always",
+		"explain nd": "nd-deadlock", "explain xfrmoutno": "xfrmoutnoStates", "explain larval": "larval-SA", "watch a": "any", "analyze --format ": "json", "watch --acquire ": "always",
 	} {
 		before, last, _ := cutLast(args)
 		r := ipsecdiag(t, nil, append(append([]string{"__complete"}, strings.Fields(before)...), last)...)
 		if !strings.Contains(r.stdout, want) {
 			t.Errorf("%q completes to %q, want %s", args, r.stdout, want)
+		}
+	}
+}
+
+// TestCompletionOfFiles holds that a shell offers files where files go, and only
+// there.
+func TestCompletionOfFiles(t *testing.T) {
+	const files, noFiles = ":0\n", ":4\n"
+	for args, want := range map[string]string{
+		"analyze ": files, "events ": files, "watch -w ": files, "analyze -o ": files, "snapshot -o ": files,
+		"demo ": noFiles, "version ": noFiles, "snapshot ": noFiles, "explain ": noFiles, "watch ": noFiles, "watch --netns ": noFiles,
+		"explain nd-deadlock ": noFiles, "watch any --acquire ": noFiles,
+	} {
+		r := ipsecdiag(t, nil, append(append([]string{"__complete"}, strings.Fields(args)...), "")...)
+		if r.status != statusFine || !strings.HasSuffix(r.stdout, want) {
+			t.Errorf("%q completes to %q, want %q at its end", args, r.stdout, want)
 		}
 	}
 }

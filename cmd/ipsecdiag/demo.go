@@ -28,11 +28,12 @@ const demoNext = `What to try next:
 
 func newDemo(io streams) *cobra.Command {
 	return &cobra.Command{
-		Use:   "demo",
-		Short: "Replay a recording of two hosts that wait for each other",
-		Long:  "Replays a recording that is part of the program, to show what ipsecdiag does. It\nneeds no root and no network, and its exit status is 0.",
-		Args:  noArguments,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), io) },
+		Use:               "demo",
+		Short:             "Replay a recording of two hosts that wait for each other",
+		Long:              "Replays a recording that is part of the program, to show what ipsecdiag does. It\nneeds no root and no network, and its exit status is 0.",
+		Args:              noArguments,
+		ValidArgsFunction: completeNothing,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return runDemo(cmd.Context(), io) },
 	}
 }
 

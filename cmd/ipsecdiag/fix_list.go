@@ -14,11 +14,12 @@ import (
 func newFixList(io streams, o *fixOptions) *cobra.Command {
 	var all bool
 	cmd := &cobra.Command{
-		Use:   "list",
-		Short: "List what was applied and stands",
-		Long:  "Lists what was applied and stands, the oldest first; with --all also what was\nundone, and what a reboot has removed.",
-		Args:  noArguments,
-		RunE:  func(*cobra.Command, []string) error { return runFixList(o, all, io) },
+		Use:               "list",
+		Short:             "List what was applied and stands",
+		Long:              "Lists what was applied and stands, the oldest first; with --all also what was\nundone, and what a reboot has removed.",
+		Args:              noArguments,
+		ValidArgsFunction: completeNothing,
+		RunE:              func(*cobra.Command, []string) error { return runFixList(o, all, io) },
 	}
 	cmd.Flags().BoolVar(&all, "all", false, "what has ended too")
 	return cmd

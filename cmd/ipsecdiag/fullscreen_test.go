@@ -164,3 +164,21 @@ func TestTerminalReadsKeysBesideStandardInput(t *testing.T) {
 	x.keys("q", "q")
 	x.left(statusFine)
 }
+
+// TestTerminalPager holds that explain runs the pager that is wanted, as it is
+// and without a shell, and none where that cannot be.
+func TestTerminalPager(t *testing.T) {
+	pager := write(t, "pager", []byte("#!/bin/sh\necho paged by \"$@\"\ncat\n"))
+	if err := os.Chmod(pager, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for environment, want := range map[string]string{
+		"PAGER=" + pager + " $HOME ;true": "paged by $HOME ;true", "PAGER=/does/not/exist": "ACQUIRE: ", "PAGER=": "ACQUIRE: ", "PAGER=cat": "ACQUIRE: ",
+		"TERM=dumb": "ACQUIRE: ",
+	} {
+		x := startTerminal(t, 100, 40, []string{environment}, program, "explain", "ACQUIRE")
+		if screen := x.left(statusFine); !strings.HasPrefix(screen, want) || !strings.Contains(screen, "ACQUIRE: the kernel asks") {
+			t.Errorf("%s: the screen is\n%s", environment, screen)
+		}
+	}
+}

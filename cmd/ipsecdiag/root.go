@@ -40,7 +40,7 @@ func newRoot(io streams) *cobra.Command {
 	})
 	root.AddCommand(
 		newWatch(io), newAnalyze(io), newCheck(io), newLookup(io), newFix(io), newSnapshot(io), newEvents(io),
-		newExplain(io), newDemo(io), newVersion(io),
+		newExplain(io), newDemo(io), newVersion(io), newMan(root),
 	)
 	root.InitDefaultCompletionCmd()
 	refuseUnknownShell(root)

@@ -23,11 +23,12 @@ listens for ACQUIREs. A file is made readable to its owner only. Linux.`
 func newSnapshot(io streams) *cobra.Command {
 	var o snapshotOptions
 	cmd := &cobra.Command{
-		Use:   "snapshot",
-		Short: "Print the kernel's IPsec state as JSON, without keys",
-		Long:  snapshotLong,
-		Args:  noArguments,
-		RunE:  func(cmd *cobra.Command, _ []string) error { return runSnapshot(cmd.Context(), o, io) },
+		Use:               "snapshot",
+		Short:             "Print the kernel's IPsec state as JSON, without keys",
+		Long:              snapshotLong,
+		Args:              noArguments,
+		ValidArgsFunction: completeNothing,
+		RunE:              func(cmd *cobra.Command, _ []string) error { return runSnapshot(cmd.Context(), o, io) },
 	}
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "write to this `FILE` instead of standard output")
 	netnsFlag(cmd, &o.netns)

@@ -14,9 +14,10 @@ var version string
 
 func newVersion(io streams) *cobra.Command {
 	return &cobra.Command{
-		Use:   "version",
-		Short: "Print the version",
-		Args:  noArguments,
+		Use:               "version",
+		Short:             "Print the version",
+		Args:              noArguments,
+		ValidArgsFunction: completeNothing,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintf(io.out, "ipsecdiag %s (%s, %s/%s)\n",
 				buildVersion(), runtime.Version(), runtime.GOOS, runtime.GOARCH)

@@ -2,7 +2,7 @@ package terms
 
 var databaseTerms = []*Term{
 	{
-		Name: "SPD", Also: []string{"security policy database", "policy", "IPsec policy"}, Short: "the policies that say which packets are to be protected",
+		Name: "SPD", Also: []string{"security policy database", "policy", "IPsec policy", "dir"}, Short: "the policies that say which packets are to be protected",
 		Text: `Each policy has a direction, a selector (which packets), a priority and an action: protect them with a template, let them
 pass in the clear, or block them. "ip xfrm policy" shows them. For each packet one policy decides: the one with the lowest
 priority number, and between equal ones the older one; kernels have differed in that, so that it is better not relied on.

@@ -47,7 +47,7 @@ Diffie-Hellman group. Where nothing offered is acceptable, the answer is NO_PROP
 		See: []string{"NO_PROPOSAL_CHOSEN", "INVALID_KE_PAYLOAD"}, Sources: []string{"RFC 7296 section 3.3"},
 	},
 	{
-		Name: "NO_PROPOSAL_CHOSEN", Also: []string{"NO-PROPOSAL-CHOSEN"}, Short: "nothing that was offered is acceptable to the other end",
+		Name: "NO_PROPOSAL_CHOSEN", Short: "nothing that was offered is acceptable to the other end",
 		Text: `The two configurations have no set of algorithms in common, for IKE itself (answer to IKE_SA_INIT or main mode) or for the
 traffic (IKE_AUTH, CREATE_CHILD_SA, quick mode).`,
 		See: []string{"proposal"}, Sources: []string{"RFC 7296 section 3.10.1"},
@@ -59,7 +59,7 @@ agree.`,
 		See: []string{"proposal"}, Sources: []string{"RFC 7296 section 1.3"},
 	},
 	{
-		Name: "AUTHENTICATION_FAILED", Also: []string{"AUTHENTICATION-FAILED"}, Short: "the other end does not believe who this one is",
+		Name: "AUTHENTICATION_FAILED", Short: "the other end does not believe who this one is",
 		Text: `A wrong pre-shared key or certificate, or an identity that it has no configuration for. It is told inside IKE_AUTH, encrypted:
 the log of the end that refused says why.`,
 		See: []string{"IKE_AUTH"}, Sources: []string{"RFC 7296 section 2.21"},
