@@ -50,7 +50,7 @@ for the default.`,
 		See: []string{"default policy", "XfrmOutPolBlock", "XfrmInPolBlock", "EPERM"}, Sources: []string{"XFRM_POLICY_BLOCK"},
 	},
 	{
-		Name: "default policy", Also: []string{"setdefault", "default block"}, Short: "what becomes of packets that no policy selects",
+		Name: "default policy", Also: []string{"setdefault", "XFRM_MSG_SETDEFAULT"}, Short: "what becomes of packets that no policy selects",
 		Text: `They pass, unless "ip xfrm policy setdefault" says block for a direction. No counter counts what is blocked on the way out
 so; the application gets EPERM.`,
 		See: []string{"SPD", "XfrmInNoPols", "EPERM"}, Sources: []string{"xfrm_default_pol_set", "ip-xfrm(8)"},
@@ -62,7 +62,7 @@ are lost or wait. Between two hosts it also catches the kernel's own neighbour a
 		See: []string{"ACQUIRE", "nd-deadlock"}, Sources: []string{"swanctl.conf(5)", "ipsec.conf(5)"},
 	},
 	{
-		Name: "socket policy", Short: "a policy of one socket, before those of the host",
+		Name: "socket policy", Also: []string{"IP_XFRM_POLICY", "IPV6_XFRM_POLICY"}, Short: "a policy of one socket, before those of the host",
 		Text: `IKE daemons set one on their sockets, so that IKE is not caught by the policies that IKE is to serve. It does not cover
 neighbour discovery, which the kernel sends by itself.`,
 		See: []string{"IKE", "neighbour discovery"}, Sources: []string{"IP_XFRM_POLICY", "IPV6_XFRM_POLICY", "xfrm_sk_policy_lookup"},
@@ -79,6 +79,12 @@ through the xfrm interface with that number. A bypass with a mark does not spare
 with the keys; ipsecdiag never shows or stores keys. IKE makes them in pairs; made by hand they have no rekeying, and no real
 protection against replay after a restart.`,
 		See: []string{"SAD", "SPI", "larval SA", "IKE"}, Sources: []string{"RFC 4301 section 4.1", "struct xfrm_state"},
+	},
+	{
+		Name: "reserved SPI", Also: []string{"ALLOCSPI", "XFRM_MSG_ALLOCSPI"}, Short: "an SA that has its SPI and not yet its keys",
+		Text: `An IKE daemon reserves the SPI that it tells the peer before the keys are agreed on. It looks like a larval SA with an
+SPI, and is healthy: IKE is at work. It goes like one where IKE fails.`,
+		See: []string{"SA", "larval SA"}, Sources: []string{"xfrm_alloc_spi"},
 	},
 	{
 		Name: "SAD", Also: []string{"security association database"}, Short: "the SAs that a host has",
