@@ -38,6 +38,7 @@ type Engine struct {
 	order  []*track // as they were found
 	audits map[*analyze.Host]*auditor
 	live   []*track // those that are open, or were touched at this tick; in order
+	plans  bypassPlans
 }
 
 // track is one finding over time: each observer's part of it.
@@ -89,7 +90,7 @@ type outputKey struct {
 func NewEngine(state *analyze.State, rules []*Rule) *Engine {
 	return &Engine{
 		State: state, rules: rules, tracks: map[string]*track{}, byRule: map[string][]*track{},
-		audits: map[*analyze.Host]*auditor{},
+		audits: map[*analyze.Host]*auditor{}, plans: bypassPlans{},
 	}
 }
 
@@ -123,7 +124,7 @@ func (e *Engine) Apply(ev analyze.Event) []Finding {
 }
 
 func (e *Engine) ask(check func(*Pass), p *Pass) {
-	p.Now = e.State.Now.Mono
+	p.Now, p.plans = e.State.Now.Mono, e.plans
 	check(p)
 	if p.more > 0 {
 		last := &p.reports[len(p.reports)-1]

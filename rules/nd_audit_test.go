@@ -381,6 +381,13 @@ func TestTheSmallestChangeHelps(t *testing.T) {
 				t.Fatalf("audits %+v", audits)
 			}
 			steps := audits[0].raise(&e.State.Hosts[0].DB)
+			if strings.Contains(name, "zero") { // nothing beats that
+				plan, err := remedy.NDBypass(&k, remedy.NDOptions{})
+				if err != nil || steps != nil {
+					t.Fatalf("%d steps that cannot win, %v", len(steps), err)
+				}
+				steps = plan.Steps
+			}
 			db := e.State.Hosts[0].DB.Clone()
 			if err := remedy.Model(&db, steps); err != nil || len(steps) == 0 {
 				t.Fatalf("%d steps: %v", len(steps), err)

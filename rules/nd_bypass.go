@@ -1,128 +1,108 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 
+	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/spd"
 	"ipsecdiag/rules/remedy"
 )
 
-// bypassPriority is the priority of the bypass where it beats the policy that
-// catches: below everything that strongSwan computes (its pass shunts end at
-// 200000, its trap policies begin above them) and setkey's 0x80000000, above
-// libreswan's 1, so that there is room on both sides.
-const bypassPriority = 100
-
-// demotedPriority is what a policy of priority 0 is given instead.
-const demotedPriority = 1000
-
 // ndBypass is the remedy for neighbour discovery that a policy catches: let
-// types 135 and 136 pass on both hosts, in both directions. Nothing beats
-// priority 0, so a policy that has it gets another number first.
+// types 135 and 136 pass on both hosts, in both directions. It is the plan that
+// `ipsecdiag fix nd-bypass` makes on the observer's host, as that command and as
+// those of ip.
 func ndBypass(p *Pass, c *ndCase) []remedy.Remedy {
-	priority, zero := uint32(bypassPriority), []string(nil)
-	for _, q := range catching(p, c) {
-		switch {
-		case q.Priority == 0:
-			zero = append(zero, demoteCommand(q))
-		case q.Priority <= priority:
-			priority = q.Priority - 1
-		}
+	plan, err := p.planBypass(c)
+	var refused *remedy.Refusal
+	if errors.As(err, &refused) {
+		return []remedy.Remedy{{
+			Action: "nd-bypass-elsewhere", Params: map[string]string{"reason": string(refused.Reason)},
+			Title: "let neighbour discovery pass by other means, since " + refused.Text, Command: refused.Instead,
+		}}
 	}
-	title := "let neighbour discovery pass; run this on both hosts"
-	if len(zero) > 0 {
-		title = "nothing beats a policy of priority 0: give those of this host another number (the first lines; the other " +
-			"host's likewise), then let neighbour discovery pass on both hosts"
+	bare, _ := remedy.NDBypass(&analyze.KernelState{}, remedy.NDOptions{}) // nothing there: nothing to refuse
+	const both = "run this on both hosts"
+	switch {
+	case plan.Empty():
+		return bypassRemedies(&bare, "this host does already, run this on the other", "or by hand, on the other host")
+	case puts(&plan) < puts(&bare):
+		return bypassRemedies(&plan, both, "or by hand, what is missing on this host")
+	case puts(&plan) < len(plan.Steps):
+		return bypassRemedies(&plan, both, "or by hand: nothing beats a policy of priority 0, so that those of this host are given another "+
+			"number (the first lines; the other host's likewise), then neighbour discovery passes on both hosts")
 	}
-	return []remedy.Remedy{{
-		Action:  "nd-bypass",
-		Params:  map[string]string{"priority": strconv.FormatUint(uint64(priority), 10), "types": "135,136"},
-		Title:   title,
-		Command: strings.Join(append(zero, bypassCommands(priority)...), "\n"),
-	}}
+	return bypassRemedies(&plan, both, "or by hand, on both hosts")
 }
 
-// catching returns the policies that catch the pair's neighbour discovery: the
-// one of the case, and those of the observer's own kernel in both directions.
-func catching(p *Pass, c *ndCase) []*spd.Policy {
-	var found []*spd.Policy
-	add := func(q *spd.Policy) {
-		for _, o := range found {
-			if o.Identity() == q.Identity() {
-				return
-			}
-		}
-		found = append(found, q)
-	}
-	if q := c.policy(); q != nil {
-		add(q)
-	}
-	if !p.Host.KernelSeen {
-		return found
-	}
-	for _, dir := range []spd.Direction{spd.Out, spd.In} {
-		for _, f := range []spd.Flow{
-			spd.ICMPv6Flow(c.asker, c.target, spd.NeighborAdvertisement),
-			spd.ICMPv6Flow(c.target, c.asker, spd.NeighborAdvertisement),
-		} {
-			for _, q := range p.Host.DB.Lookup(dir, f).Policies {
-				if q.Requires() {
-					add(q)
-				}
-			}
+// puts returns how many bypass policies a plan puts there.
+func puts(plan *remedy.Plan) (n int) {
+	for _, s := range plan.Steps {
+		if s.Policy.Bypass() {
+			n++
 		}
 	}
-	return found
+	return n
 }
 
-// bypassCommands are the same on both hosts. `update` adds a policy, and
-// replaces one that has the same selector, where `add` fails with EEXIST.
-func bypassCommands(priority uint32) []string {
-	var cmds []string
-	for _, dir := range []string{"out", "in"} {
-		for _, typ := range []int{spd.NeighborSolicitation, spd.NeighborAdvertisement} {
-			cmds = append(cmds, fmt.Sprintf(
-				"ip xfrm policy update src ::/0 dst ::/0 proto ipv6-icmp type %d dir %s priority %d", typ, dir, priority))
+func bypassRemedies(plan *remedy.Plan, where, byHand string) []remedy.Remedy {
+	params := map[string]string{"types": plan.Params["types"]}
+	for _, s := range plan.Steps {
+		if s.Policy.Bypass() {
+			params["priority"] = fmt.Sprint(s.Policy.Priority)
 		}
 	}
-	return cmds
+	return []remedy.Remedy{
+		{Action: string(plan.Action), Params: params, Title: plan.Title + "; " + where, Command: "ipsecdiag fix nd-bypass"},
+		{Action: string(remedy.ActionNDByHand), Params: params, Title: byHand, Command: strings.Join(remedy.Advice(plan.Steps), "\n")},
+	}
 }
 
-// demoteCommand replaces a policy by itself at demotedPriority.
-func demoteCommand(p *spd.Policy) string {
-	cmd := fmt.Sprintf("ip xfrm policy update %s dir %s priority %d", p.Selector, p.Direction, demotedPriority)
-	if p.Type == spd.Sub {
-		cmd += " ptype sub"
-	}
-	if p.Mark.Mask != 0 {
-		cmd += fmt.Sprintf(" mark %#x mask %#x", p.Mark.Value, p.Mark.Mask)
-	}
-	if p.IfID != 0 {
-		cmd += fmt.Sprintf(" if_id %#x", p.IfID)
-	}
-	for i := range p.Templates {
-		cmd += " " + templateWords(&p.Templates[i])
-	}
-	return cmd
+// bypassPlans are the bypasses planned for each host, as its policies were last:
+// a finding that stays open is asked for its remedy every second.
+type bypassPlans map[*analyze.Host]bypassPlan
+
+type bypassPlan struct {
+	generation uint64
+	foreign    spd.Policy // counted in, see planBypass
+	plan       remedy.Plan
+	err        error
 }
 
-func templateWords(t *spd.Template) string {
-	s := "tmpl"
-	if t.Src.IsValid() && t.Dst.IsValid() && !t.Dst.IsUnspecified() {
-		s += fmt.Sprintf(" src %s dst %s", t.Src, t.Dst)
+// planBypass plans the bypass from the observer's kernel. The policy of the
+// case, where it is the other host's, is taken as one of this host: what beats
+// it there should beat it here, as the same is to be run on both.
+func (p *Pass) planBypass(c *ndCase) (remedy.Plan, error) {
+	var foreign spd.Policy
+	q := c.policy()
+	if q != nil && (!p.Host.KernelSeen || !hasPolicy(p.Host.DB.Policies, q)) {
+		foreign = *q
 	}
-	s += " proto " + spd.ProtocolName(t.Proto)
-	if t.SPI != 0 {
-		s += fmt.Sprintf(" spi %#x", t.SPI)
+	known, ok := p.plans[p.Host]
+	if ok && known.generation == p.Host.Generation && remedy.SamePolicy(&known.foreign, &foreign) {
+		return known.plan, known.err
 	}
-	if t.ReqID != 0 {
-		s += fmt.Sprintf(" reqid %d", t.ReqID)
+	k := analyze.KernelState{}
+	if p.Host.KernelSeen {
+		k = p.Host.Kernel()
 	}
-	s += " mode " + t.Mode.String()
-	if t.Optional {
-		s += " level use"
+	if foreign.Selector.Src.IsValid() {
+		k.Policies = append([]spd.Policy{foreign}, k.Policies...)
 	}
-	return s
+	plan, err := remedy.NDBypass(&k, remedy.NDOptions{})
+	if p.plans != nil {
+		p.plans[p.Host] = bypassPlan{p.Host.Generation, foreign, plan, err}
+	}
+	return plan, err
+}
+
+func hasPolicy(all []spd.Policy, p *spd.Policy) bool {
+	for i := range all {
+		if remedy.SamePolicy(&all[i], p) {
+			return true
+		}
+	}
+	return false
 }

@@ -108,16 +108,14 @@ func shadowEvidence(p *Pass, a *ndAudit) []Evidence {
 }
 
 // shadowRemedies is the smallest change that helps: the bypass itself, made to
-// win. Where a part has no bypass at all, it is the whole bypass.
+// win. Where a part has no bypass at all, or nothing beats what catches it, it is
+// the whole bypass.
 func shadowRemedies(p *Pass, a *ndAudit) []remedy.Remedy {
 	steps := a.raise(&p.Host.DB)
 	if len(steps) == 0 {
 		return ndBypass(p, a.asCase())
 	}
 	title := "make the bypass win; run this on " + hostWords(p.Host)
-	if steps[0].Policy.Requires() {
-		title = "nothing beats a policy of priority 0: give it another number; run this on " + hostWords(p.Host)
-	}
 	for i := range steps {
 		steps[i].Device = p.Host.InterfaceName(steps[i].Policy.Selector.IfIndex)
 	}
@@ -142,26 +140,15 @@ func (a *ndAudit) raise(db *spd.Database) []remedy.Step {
 	all := slices.Concat(a.shadows, a.spare)
 	for i := range all {
 		s := &all[i]
-		if s.winner.Action == spd.Block {
+		if s.winner.Action == spd.Block || s.winner.Priority == 0 {
 			return nil
-		}
-		if w := *s.winner; w.Priority == 0 {
-			w.Priority = demotedPriority
-			put(w)
 		}
 	}
 	for i := range all {
 		s := &all[i]
 		b := *s.bypass
 		b.Type, b.Mark, b.IfID, b.Selector.IfIndex = s.winner.Type, spd.Mark{}, 0, 0
-		switch {
-		case s.winner.Priority > bypassPriority:
-			b.Priority = bypassPriority
-		case s.winner.Priority > 0:
-			b.Priority = s.winner.Priority - 1
-		default:
-			b.Priority = min(b.Priority, bypassPriority)
-		}
+		b.Priority = remedy.Beats(s.winner.Priority)
 		put(b)
 	}
 	return steps
@@ -189,8 +176,13 @@ func reportByAge(p *Pass, a *ndAudit) {
 		"which decides on Linux 6.12 and later; earlier kernels may decide otherwise where one of the two is for single hosts and the "+
 		"other is not. A smaller number settles it.", hostWords(p.Host), b.Selector, packetWords(a, q), holderWords(w))
 	f.Evidence = []Evidence{p.SawPolicy(b), p.SawPolicy(w)}
+	if b.Priority == 0 {
+		f.Remedies = ndBypass(p, &ndCase{asker: a.peer, target: a.local})
+		p.Report(f)
+		return
+	}
 	c := *b
-	c.Priority = min(bypassPriority, max(c.Priority, 1)-1)
+	c.Priority = remedy.Beats(c.Priority)
 	step := putPolicy(&p.Host.DB, c)
 	step.Device = p.Host.InterfaceName(c.Selector.IfIndex)
 	f.Remedies = []remedy.Remedy{{

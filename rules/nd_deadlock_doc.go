@@ -15,9 +15,10 @@ var ndDeadlockDoc = Doc{
 		"is one, and not needed: another packet's larval SA suppresses it. From the wire alone it is likely: solicitations for B stay " +
 		"unanswered while B itself starts IKE with the host that asks. Resolved when an advertisement passes and the asking ends, or when the policies that " +
 		"caught it let it pass.",
-	Remedy: "On both hosts, let ICMPv6 types 135 and 136 pass in both directions, by policies whose priority number is smaller than that of " +
-		"the policy that catches them. A policy with priority 0 cannot be beaten; give it another number first. With strongSwan, add pass " +
-		"shunts for [ipv6-icmp/135] and [ipv6-icmp/136]; libreswan installs such bypasses by itself.",
+	Remedy: "On both hosts, ipsecdiag fix nd-bypass: it lets ICMPv6 types 135 and 136 pass in both directions, by policies whose priority " +
+		"number is smaller than that of the policy that catches them. A policy with priority 0 cannot be beaten; it is given another number " +
+		"first. To have it for good, see --export; with strongSwan that is pass shunts for [ipv6-icmp/135] and [ipv6-icmp/136]. libreswan " +
+		"installs such bypasses by itself.",
 	Sources: []string{
 		"RFC 4861 section 7.2 (address resolution), section 10 (timers)",
 		"RFC 4301 section 5 (processing of all traffic, IPsec boundary)",

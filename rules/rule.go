@@ -53,6 +53,7 @@ type Pass struct {
 	more     int           // findings of an audit beyond maxAudited
 	again    time.Duration // see AskAgain; 0: not
 	notes    *auditNotes
+	plans    bypassPlans // nil where nothing is remembered
 }
 
 type resolution struct {

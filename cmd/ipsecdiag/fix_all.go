@@ -116,8 +116,11 @@ func would(f *rules.Finding) []string {
 	}
 	var out []string
 	for _, m := range f.Remedies {
-		if isBypass(m) {
+		switch {
+		case isBypass(m):
 			out = append(out, "let neighbour discovery pass: see below")
+			continue
+		case m.Action == string(remedy.ActionNDByHand): // the same
 			continue
 		}
 		out = append(out, "for you to do: "+m.Title+": "+oneLine(fmt.Errorf("%s", m.Command)))

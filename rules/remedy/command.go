@@ -24,6 +24,20 @@ func Commands(steps []Step) []string {
 	return out
 }
 
+// Advice returns the commands of the steps for somebody to copy, masked. Policies
+// are put with update, which adds one, and replaces one that has the same
+// selector, where add fails: the same lines do on a host that has some already.
+func Advice(steps []Step) []string {
+	var out []string
+	for _, s := range steps {
+		if s.Op == AddPolicy {
+			s.Op = ReplacePolicy
+		}
+		out = append(out, s.Command())
+	}
+	return out
+}
+
 // command writes the keys as word gives them.
 func (s Step) command(word func(KeyRef) string) string {
 	switch s.Op {

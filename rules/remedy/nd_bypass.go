@@ -163,14 +163,20 @@ func (b *ndBypass) choose() uint32 {
 	for i := range b.wants {
 		for _, t := range []spd.PolicyType{spd.Main, spd.Sub} {
 			if best, ok := b.floor(&b.wants[i], t); ok {
-				priority = min(priority, best/2)
-				if best < 2*bypassMargin {
-					priority = 0
-				}
+				priority = min(priority, Beats(best))
 			}
 		}
 	}
 	return priority
+}
+
+// Beats returns the priority of a bypass that beats that number, which nothing
+// does with 0.
+func Beats(best uint32) uint32 {
+	if best < 2*bypassMargin {
+		return 0
+	}
+	return min(bypassPriority, best/2)
 }
 
 // covered returns a bypass that lets all of w pass already, and wins with a

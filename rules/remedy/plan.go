@@ -10,6 +10,9 @@ const (
 	ActionBringUp    Action = "bring-up"
 	ActionNeighbour  Action = "neighbour"
 	ActionLarvalDrop Action = "larval-drop"
+	// ActionNDByHand is no plan's: the remedy that is the same as NDBypass's, as
+	// commands for somebody to copy.
+	ActionNDByHand Action = "nd-bypass-by-hand"
 )
 
 // Plan is what would be done to one host, computed before the first step: its
