@@ -57,9 +57,9 @@ func checkAcquireStall(p *Pass) {
 		}
 	case checkUnanswered(p): // IKE that no ACQUIRE asked for
 	case !n.Satisfied.IsZero():
-		p.Resolve(p.PairSubject(), Saw(n.Satisfied, "an SA is there that carries the traffic"))
+		p.ResolvePair(n.Satisfied, "an SA is there that carries the traffic")
 	default:
-		p.Resolve(p.PairSubject(), Saw(n.Withdrawn, "no policy wants an SA for this pair any more"))
+		p.ResolvePair(n.Withdrawn, "no policy wants an SA for this pair any more")
 	}
 }
 
@@ -130,7 +130,7 @@ func checkUnanswered(p *Pass) bool {
 		return true
 	}
 	if answered != nil {
-		p.Resolve(p.PairSubject(), Saw(answered.Last, "IKE is answered now"))
+		p.ResolvePair(answered.Last, "IKE is answered now")
 	}
 	return false
 }

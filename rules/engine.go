@@ -39,6 +39,7 @@ type Engine struct {
 	audits map[*analyze.Host]*auditor
 	live   []*track // those that are open, or were touched at this tick; in order
 	plans  bypassPlans
+	pass   Pass // the one that is asked with, ever again
 }
 
 // track is one finding over time: each observer's part of it.
@@ -108,14 +109,14 @@ func (e *Engine) Apply(ev analyze.Event) []Finding {
 	for _, v := range e.State.Active() {
 		for _, r := range e.rules {
 			if r.Check != nil {
-				e.ask(r.Check, &Pass{Rule: r, State: e.State, View: v, Host: v.Host})
+				e.ask(r.Check, e.prepare(Pass{Rule: r, State: e.State, View: v, Host: v.Host}))
 			}
 		}
 	}
 	for _, h := range e.State.Hosts {
 		for _, r := range e.rules {
 			if r.CheckHost != nil && h.KernelSeen {
-				e.ask(r.CheckHost, &Pass{Rule: r, State: e.State, Host: h, voice: onHost})
+				e.ask(r.CheckHost, e.prepare(Pass{Rule: r, State: e.State, Host: h, voice: onHost}))
 			}
 		}
 	}
@@ -123,8 +124,17 @@ func (e *Engine) Apply(ev analyze.Event) []Finding {
 	return e.changed()
 }
 
+// prepare makes the engine's own pass equal to p: there are as many askings as
+// pairs and rules each second, nearly all without a result.
+func (e *Engine) prepare(p Pass) *Pass {
+	p.reports, p.resolved = e.pass.reports[:0], e.pass.resolved[:0]
+	e.pass = p
+	return &e.pass
+}
+
 func (e *Engine) ask(check func(*Pass), p *Pass) {
 	p.Now, p.plans = e.State.Now.Mono, e.plans
+	p.found = len(e.byRule[p.Rule.ID]) > 0
 	check(p)
 	if p.more > 0 {
 		last := &p.reports[len(p.reports)-1]

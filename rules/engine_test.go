@@ -73,7 +73,7 @@ func TestAFindingIsToldWhenItOpensGrowsCertainAndIsResolved(t *testing.T) {
 		case s >= 4 && s < 6:
 			claim(p, Certain, "surely")
 		case s == 7:
-			p.Resolve(p.PairSubject(), Saw(p.State.Now, "over"))
+			p.ResolvePair(p.State.Now, "over")
 		}
 	})
 	e := NewEngine(analyze.NewState(analyze.Limits{}), []*Rule{r})

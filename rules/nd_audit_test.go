@@ -471,7 +471,7 @@ func TestTheDeadlockTakesThePlaceOfTheWarning(t *testing.T) {
 		case s >= 5 && s < 8:
 			claim(p, Certain, "hangs")
 		case s >= 8:
-			p.Resolve(p.PairSubject(), Saw(p.State.Now, "an SA carries it now"))
+			p.ResolvePair(p.State.Now, "an SA carries it now")
 		}
 	})
 	e := NewEngine(analyze.NewState(analyze.Limits{}), []*Rule{deadlock, NDUnderPolicy})

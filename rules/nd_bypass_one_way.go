@@ -154,7 +154,7 @@ func strayWords(bypasses []*spd.Policy) string {
 // host's wire and its kernel drops it.
 func checkNDBypassOneWay(p *Pass) {
 	if at, words, ok := ndOver(p); ok {
-		p.Resolve(p.PairSubject(), Saw(at, "%s", words))
+		p.ResolvePair(at, "%s", words)
 		return
 	}
 	for _, c := range ndCases(p) {

@@ -27,7 +27,7 @@ func checkNDDeadlock(p *Pass) {
 		}
 	}
 	if at, words, ok := ndOver(p); !found && ok {
-		p.Resolve(p.PairSubject(), Saw(at, "%s", words))
+		p.ResolvePair(at, "%s", words)
 	}
 }
 

@@ -47,7 +47,7 @@ func checkNDNoAnswer(p *Pass) {
 		return
 	}
 	if at, ok := ndSettled(p); ok {
-		p.Resolve(p.PairSubject(), Saw(at, "an answer came"))
+		p.ResolvePair(at, "an answer came")
 	}
 }
 

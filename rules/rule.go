@@ -47,6 +47,7 @@ type Pass struct {
 	Now   time.Duration // event time, Mono
 
 	voice    voice
+	found    bool // the rule has found something, be it elsewhere
 	reports  []Finding
 	others   []Evidence // see ResolveOthers
 	resolved []resolution
@@ -90,6 +91,14 @@ func (p *Pass) Report(f Finding) {
 // Resolve says that a finding on that subject, if there is one, is over.
 func (p *Pass) Resolve(subject string, ev ...Evidence) {
 	p.resolved = append(p.resolved, resolution{subject, ev})
+}
+
+// ResolvePair says that the rule's finding on the pair, if there is one, is over,
+// and what was seen of that.
+func (p *Pass) ResolvePair(at analyze.Sighting, format string, args ...any) {
+	if p.found {
+		p.Resolve(p.PairSubject(), Saw(at, format, args...))
+	}
 }
 
 // ResolveOthers says, in CheckHost, that whatever the rule once found on this
