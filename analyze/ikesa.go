@@ -1,7 +1,6 @@
 package analyze
 
 import (
-	"hash/fnv"
 	"net/netip"
 
 	"ipsecdiag/analyze/ike"
@@ -91,9 +90,7 @@ func (s *Speaker) said(at Sighting, dir Direction, m *ike.Message, raw []byte) b
 		s.LastSent = at
 		return false
 	}
-	h := fnv.New64a()
-	h.Write(raw)
-	sum := h.Sum64()
+	sum := Fingerprint(raw)
 	s.Sent++
 	if s.Messages > 0 && s.hash == sum {
 		s.Repeats++

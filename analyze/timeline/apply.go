@@ -2,7 +2,6 @@ package timeline
 
 import (
 	"encoding/binary"
-	"hash/fnv"
 	"maps"
 	"net/netip"
 	"slices"
@@ -86,7 +85,7 @@ func (t *Timeline) frame(s *analyze.State, f *analyze.Frame) {
 // ike takes down an IKE message. Behind a NAT, and after the peer has moved, its
 // addresses are not those of the pair: the one that is tells the other.
 func (t *Timeline) ike(s *analyze.State, f *analyze.Frame, p *analyze.Packet, message []byte) {
-	i := Item{Kind: IKE, Event: f, IKE: message, Same: hash(message)}
+	i := Item{Kind: IKE, Event: f, IKE: message, Same: analyze.Fingerprint(message)}
 	t.views(s, i, func(v *analyze.View) (from, to netip.Addr) {
 		k := v.Pair.Key
 		switch src, dst := zoned(p.Src, f), zoned(p.Dst, f); {
@@ -128,7 +127,7 @@ func (t *Timeline) arp(s *analyze.State, f *analyze.Frame, p *analyze.Packet) {
 	if len(p.Payload) >= 8 && binary.BigEndian.Uint16(p.Payload[6:]) == 2 {
 		kind = ARPReply
 	}
-	i := Item{Kind: kind, Event: f, Same: hash(p.Payload)}
+	i := Item{Kind: kind, Event: f, Same: analyze.Fingerprint(p.Payload)}
 	t.views(s, i, func(v *analyze.View) (from, to netip.Addr) {
 		from = senderOfARP(p.Payload)
 		return from, other(v.Pair.Key, from)
@@ -149,7 +148,7 @@ func senderOfARP(b []byte) netip.Addr {
 func (t *Timeline) discovery(s *analyze.State, f *analyze.Frame, p *analyze.Packet) {
 	typ, _ := p.ICMPv6Type()
 	h := s.Host(f.Origin)
-	i := Item{Kind: NS, Event: f, Same: hash(p.Upper)}
+	i := Item{Kind: NS, Event: f, Same: analyze.Fingerprint(p.Upper)}
 	if typ == spd.NeighborAdvertisement {
 		i.Kind = NA
 	}
@@ -234,14 +233,7 @@ func (t *Timeline) icmpError(s *analyze.State, f *analyze.Frame, p *analyze.Pack
 	if to != k.A && to != k.B {
 		return
 	}
-	t.put(k, Item{Kind: ICMPError, At: s.Now, Event: f, From: other(k, to), To: to, Same: hash(p.Upper)})
-}
-
-// hash is equal for equal bytes.
-func hash(b []byte) uint64 {
-	h := fnv.New64a()
-	h.Write(b)
-	return h.Sum64()
+	t.put(k, Item{Kind: ICMPError, At: s.Now, Event: f, From: other(k, to), To: to, Same: analyze.Fingerprint(p.Upper)})
 }
 
 // flow adds an interval to the run that it goes on, or begins one.
