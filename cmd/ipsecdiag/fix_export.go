@@ -93,9 +93,13 @@ func (o *exportOptions) exported(plan *remedy.Plan, keys remedy.Keyring) (x expo
 	return x, o.clear(x.files)
 }
 
-// clear refuses to overwrite without --force.
+// clear refuses to overwrite without --force, and directories that are not
+// there.
 func (o *exportOptions) clear(files []outFile) error {
 	for _, f := range files {
+		if _, err := os.Stat(filepath.Dir(f.path)); err != nil {
+			return fmt.Errorf("write %s: %w", f.path, err)
+		}
 		if _, err := os.Lstat(f.path); err == nil && !o.force {
 			return fmt.Errorf("%s exists already; --force overwrites it", f.path)
 		} else if err != nil && !errors.Is(err, fs.ErrNotExist) {

@@ -94,16 +94,16 @@ func (r *fixRun) propose(ctx context.Context, p proposal, refused error) error {
 		return r.refuse(refused)
 	}
 	r.result.Plan, r.result.Commands = &p.plan, remedy.Commands(p.plan.Steps)
-	if err := r.show(&p.plan); err != nil {
-		return err
-	}
 	if p.plan.Empty() {
 		r.result.Status = fixNothing
-		return r.finish(r.standing(ctx, p))
+		return r.finish(errors.Join(r.show(&p.plan), r.standing(ctx, p)))
 	}
 	x, err := r.exported(&p.plan, p.keys)
 	if err != nil {
 		return r.refuse(err)
+	}
+	if err := r.show(&p.plan); err != nil {
+		return err
 	}
 	if r.dryRun {
 		r.result.Status = fixDryRun
