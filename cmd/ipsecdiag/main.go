@@ -23,7 +23,11 @@ func run(args []string, io streams) int {
 	// A closed pipe is an error of the write that finds it, not a signal, so
 	// that a recording is ended properly all the same.
 	signal.Ignore(syscall.SIGPIPE)
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
+	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
+		ends = append(ends, syscall.SIGHUP) // the line to the terminal broke
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), ends...)
 	defer stop()
 	context.AfterFunc(ctx, stop) // the second signal ends the program at once
 	root := newRoot(io)

@@ -15,7 +15,9 @@ import (
 type view struct {
 	*watcher
 	notes *notes
-	ended string // why nothing more comes; guarded by watcher.mu
+	// What follows is guarded by watcher.mu.
+	ended  string // why nothing more comes
+	failed error  // why a recording could not be written
 }
 
 // show watches, and shows it full-screen until the view is left or ctx ends. The
@@ -29,6 +31,7 @@ func (w *watcher) show(ctx, watching context.Context, wire bool) error {
 	title := make(chan string, 1)
 	w.begun = func(what string) { title <- what }
 	w.changed = func([]rules.Finding) error { return nil } // the view looks for itself
+	w.unrecorded = v.unrecorded
 	done := make(chan error, 1)
 	go func() { done <- v.follow(watching, wire) }()
 	select {
@@ -37,8 +40,17 @@ func (w *watcher) show(ctx, watching context.Context, wire bool) error {
 	case what := <-title:
 		err := w.io.show(ctx, v, live.Options{Title: what})
 		w.end(nil)
-		return errors.Join(<-done, err, takeLeave(w.io, w.engine))
+		return errors.Join(<-done, err, v.failed, takeLeave(w.io, w.engine))
 	}
+}
+
+// unrecorded gives up the recording and goes on: who looks on wants to see more.
+// That it failed is told inside the view, and by the exit status.
+func (v *view) unrecorded(err error) error {
+	v.failed = err
+	v.watcher.io.say("recording stopped: " + oneLine(err))
+	_ = v.recording.close() // it has failed already
+	return nil
 }
 
 // follow runs the watcher, and notes why it ended.

@@ -31,6 +31,9 @@ type watcher struct {
 	// new of the findings.
 	begun   func(what string)
 	changed func([]rules.Finding) error
+	// unrecorded is called when the recording fails; what it returns ends the
+	// watcher.
+	unrecorded func(error) error
 
 	mu        sync.Mutex // what is below: the view looks in while events come
 	engine    *rules.Engine
@@ -47,7 +50,7 @@ func newWatcher(o watchOptions, io streams, end context.CancelCauseFunc) *watche
 		recording: &recording{path: o.record, host: host, netns: o.netns},
 		end:       end, began: time.Now(), opened: make(chan struct{}),
 	}
-	w.begun, w.changed = w.announce, w.print
+	w.begun, w.changed, w.unrecorded = w.announce, w.print, func(err error) error { return err }
 	if o.record != "" {
 		w.recorded = []string{o.record}
 	}
@@ -189,7 +192,9 @@ func (w *watcher) fold(e analyze.Event) ([]rules.Finding, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.recording.put(e); err != nil {
-		return nil, err
+		if err := w.unrecorded(err); err != nil {
+			return nil, err
+		}
 	}
 	changed := w.engine.Apply(e)
 	w.feed.Saw(e)
