@@ -50,7 +50,7 @@ cross: # the program for other systems, in ./bin
 
 .PHONY: race
 race: # the tests under the race detector, which needs a C compiler
-	CGO_ENABLED=1 $(GO) test -race ./analyze/... ./rules/...
+	CGO_ENABLED=1 $(GO) test -race ./analyze/... ./rules/... ./cmd/ipsecdiag/live
 
 .PHONY: bench
 bench: # against tcpdump and tshark on the same file, then the decoders alone
