@@ -6,21 +6,23 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/spd"
 )
 
 // BringUp plans both: neighbour discovery passes, and manual SAs protect all
 // else between this host and the peer. The SAs come first: a kernel that cannot
 // make them says so before anything else is changed. See NDBypass and ManualSA.
 func BringUp(k *analyze.KernelState, o ManualOptions, random io.Reader) (Plan, Keyring, error) {
-	nd, err := bringUpND(k, o)
+	room, err := bringUpND(k, o, nil) // the policies of the SAs must be worse than the bypass
 	if err != nil {
 		return Plan{}, nil, err
 	}
 	h := newHost(k)
 	db := h.clone()
-	if err := Model(&db, nd.Steps); err != nil {
+	if err := Model(&db, room.Steps); err != nil {
 		return Plan{}, nil, err
 	}
 	then := *k
@@ -29,37 +31,58 @@ func BringUp(k *analyze.KernelState, o ManualOptions, random io.Reader) (Plan, K
 	if err != nil {
 		return Plan{}, nil, err
 	}
+	// Now that they are known: what lets it pass today may not beat them.
+	nd, err := bringUpND(k, o, added(sas.Steps))
+	if err != nil {
+		return Plan{}, nil, err
+	}
 	plan := Plan{
 		Action: ActionBringUp, Params: maps.Clone(sas.Params), Order: nd.Order,
 		Title: fmt.Sprintf("bring up IPsec between %s and %s without IKE", o.Local, o.Peer),
 		Steps: sasFirst(nd.Steps, sas.Steps),
-		Notes: appendNotes(nd.Notes, sas.Notes),
 	}
+	plan.Notes = joinNotes(&plan, nd.Notes, sas.Notes)
 	return plan, ring, nil
 }
 
-// bringUpND plans the bypass: for the peer alone where it is a neighbour, for
-// all where it is not and something catches the way to it.
-func bringUpND(k *analyze.KernelState, o ManualOptions) (Plan, error) {
+// bringUpND plans the bypass, before policies that are to come: for the peer
+// alone where it is a neighbour, for all where it is not and something catches
+// the way to it.
+func bringUpND(k *analyze.KernelState, o ManualOptions, coming []spd.Policy) (Plan, error) {
 	h := newHost(k)
 	peer := o.Peer.Unmap()
 	if !peer.Is6() {
 		return Plan{Steps: []Step{}}, nil // ARP, which no policy touches
 	}
 	if _, neighbour := h.onLink(peer); neighbour && !peer.IsMulticast() && !h.owns(peer) {
-		return NDBypass(k, NDOptions{Peers: []netip.Addr{peer}})
+		return ndBypassBefore(k, NDOptions{Peers: []netip.Addr{peer}}, coming)
 	}
 	if len(NDCaught(k, NDOptions{})) == 0 {
 		return Plan{Steps: []Step{}}, nil
 	}
-	return NDBypass(k, NDOptions{})
+	return ndBypassBefore(k, NDOptions{}, coming)
 }
 
-// appendNotes joins notes; what only one half has nothing to do with is left out.
-func appendNotes(a, b []string) []string {
+// added returns the policies that steps add.
+func added(steps []Step) []spd.Policy {
+	var out []spd.Policy
+	for _, s := range steps {
+		if s.Op == AddPolicy {
+			out = append(out, *s.Policy)
+		}
+	}
+	return out
+}
+
+// nothing begins the note of a plan without steps.
+const nothing = "nothing to do: "
+
+// joinNotes joins the notes of both halves. That one half has nothing to do is
+// no news where the other has.
+func joinNotes(plan *Plan, halves ...[]string) []string {
 	var out []string
-	for _, n := range append(slices.Clone(a), b...) {
-		if !slices.Contains(out, n) {
+	for _, n := range slices.Concat(halves...) {
+		if !slices.Contains(out, n) && (plan.Empty() || !strings.HasPrefix(n, nothing)) {
 			out = append(out, n)
 		}
 	}

@@ -31,7 +31,7 @@ func LarvalDrop(k *analyze.KernelState, value string) (Plan, error) {
 		Title: fmt.Sprintf("set %s to %s", sysctlLarvalDrop, value),
 	}
 	if old == value {
-		plan.Notes = []string{"nothing to do: it is " + value + " already"}
+		plan.Notes = []string{nothing + "it is " + value + " already"}
 		return plan, nil
 	}
 	plan.Steps = []Step{{

@@ -56,7 +56,7 @@ func (m *manual) standing() (done bool, err error) {
 		return false, refuse(SPIInUse, "one direction of %s and %s is protected already, by %s, and the other is not: delete that SA first",
 			m.o.Local, m.o.Peer, stand[0])
 	case 2:
-		m.plan.Notes = []string{fmt.Sprintf("nothing to do: SAs protect %s and %s already: %s; %s", m.o.Local, m.o.Peer, stand[0], stand[1])}
+		m.plan.Notes = []string{fmt.Sprintf(nothing+"SAs protect %s and %s already: %s; %s", m.o.Local, m.o.Peer, stand[0], stand[1])}
 	}
 	return len(stand) == 2, nil
 }

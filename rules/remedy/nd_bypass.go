@@ -25,8 +25,11 @@ const bypassMargin = 2
 // nothing beats, is replaced at a worse number, unless a daemon owns it.
 //
 // Errors are *Refusal.
-func NDBypass(k *analyze.KernelState, o NDOptions) (Plan, error) {
-	b := &ndBypass{host: newHost(k), o: o}
+func NDBypass(k *analyze.KernelState, o NDOptions) (Plan, error) { return ndBypassBefore(k, o, nil) }
+
+// ndBypassBefore plans a bypass that beats policies that are still to come, too.
+func ndBypassBefore(k *analyze.KernelState, o NDOptions, coming []spd.Policy) (Plan, error) {
+	b := &ndBypass{host: newHost(k), o: o, coming: coming}
 	if err := b.readable(); err != nil {
 		return Plan{}, err
 	}
@@ -52,7 +55,8 @@ type ndBypass struct {
 	wants    []wanted
 	plan     Plan
 	db       spd.Database // as the steps so far leave it
-	priority uint32       // of the bypass
+	coming   []spd.Policy
+	priority uint32 // of the bypass
 }
 
 // check refuses peers that have no neighbour discovery.
@@ -141,10 +145,12 @@ func (b *ndBypass) bypass() error {
 // floor returns the best priority of what catches w in the policies of a type:
 // what a bypass has to beat. ok is false where nothing does.
 func (b *ndBypass) floor(w *wanted, t spd.PolicyType) (best uint32, ok bool) {
-	for i := range b.db.Policies {
-		p := &b.db.Policies[i]
-		if p.Type == t && w.catches(p) && (p.Priority > 0 || b.really(w, p)) && (!ok || p.Priority < best) {
-			best, ok = p.Priority, true
+	for _, all := range [][]spd.Policy{b.db.Policies, b.coming} {
+		for i := range all {
+			p := &all[i]
+			if p.Type == t && w.catches(p) && (p.Priority > 0 || b.really(w, p)) && (!ok || p.Priority < best) {
+				best, ok = p.Priority, true
+			}
 		}
 	}
 	return best, ok
@@ -240,11 +246,13 @@ func dirWords(d spd.Direction) string {
 
 // finish looks whether the plan does what it promises, and says what it costs.
 func (b *ndBypass) finish() (Plan, error) {
-	if left := b.caught(&b.db, b.o); len(left) > 0 {
+	then := b.db
+	then.Policies = slices.Concat(b.db.Policies, b.coming)
+	if left := b.caught(&then, b.o); len(left) > 0 {
 		return Plan{}, refuse(NoRoom, "no priority lets neighbour discovery pass: %s", &left[0])
 	}
 	if b.plan.Empty() {
-		b.plan.Notes = append([]string{"nothing to do: neighbour discovery passes already"}, b.plan.Notes...)
+		b.plan.Notes = append([]string{nothing + "neighbour discovery passes already"}, b.plan.Notes...)
 		return b.plan, nil
 	}
 	b.costs()

@@ -45,7 +45,7 @@ func Neighbour(k *analyze.KernelState, o NeighbourOptions) (Plan, error) {
 	}
 	if old := h.neighbour(peer, link.Index); old != nil {
 		if old.State == permanent && strings.EqualFold(old.LinkAddr, lladdr) {
-			plan.Notes = []string{"nothing to do: the entry stands already"}
+			plan.Notes = []string{nothing + "the entry stands already"}
 			return plan, nil
 		}
 		s.FormerNeighbour = old
