@@ -37,11 +37,26 @@ func textState(r *text.Result) analyze.KernelState {
 		missing(analyze.PartPolicies, "what begins at %s could not be read", bad)
 		missing(analyze.PartSAs, "what begins at %s could not be read", bad)
 	case !whole(r) && len(k.Policies) == 0:
-		missing(analyze.PartPolicies, "no file holds any")
+		missing(analyze.PartPolicies, noneHeld)
 	case !whole(r) && len(k.SAs) == 0:
-		missing(analyze.PartSAs, "no file holds any")
+		missing(analyze.PartSAs, noneHeld)
 	}
 	return k
+}
+
+// noneHeld is the reason in Missing where the other database alone was given.
+const noneHeld = "no file holds any"
+
+// AsLoaded takes configurations (setkey.conf, ifcfg) for what they make of a host
+// on which they have just been loaded: SAs that are not in them are not there.
+// Otherwise it is not known whether IKE has made some.
+func (s *States) AsLoaded() {
+	if s.Text == nil || !configured(s.Text) {
+		return
+	}
+	for _, k := range s.Snapshots {
+		k.Missing = slices.DeleteFunc(k.Missing, func(m string) bool { return m == analyze.PartSAs+": "+noneHeld })
+	}
 }
 
 // leftOut returns the first place at which something could not be read that is

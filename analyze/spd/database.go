@@ -104,6 +104,9 @@ func (db *Database) PutSA(s SA) {
 		db.cutSA(i)
 	}
 	if i := db.findSA(&s); i >= 0 {
+		if x := db.saIndex(); x != nil {
+			x.replace(i, &db.SAs[i], &s)
+		}
 		db.SAs[i] = s
 		return
 	}

@@ -6,12 +6,24 @@ import (
 	"slices"
 )
 
-// saIndex finds SAs by their destination.
+// saIndex finds SAs by their destination, and of these by their source: a gateway
+// has thousands with one destination, itself.
 type saIndex struct {
 	owner *Database
 	first *SA
 	aged
-	byDst map[netip.Addr][]uint64
+	byDst  map[netip.Addr][]uint64
+	byEnds map[saEnds][]uint64
+}
+
+// saEnds are the ends of an SA; an open source is the zero Addr.
+type saEnds struct{ src, dst netip.Addr }
+
+func endsOf(s *SA) saEnds {
+	if open(s.Src) {
+		return saEnds{dst: s.Dst}
+	}
+	return saEnds{s.Src, s.Dst}
 }
 
 // saIndex returns the index, made anew where the SAs were changed other than by
@@ -22,7 +34,7 @@ func (db *Database) saIndex() *saIndex {
 	}
 	x := db.sas
 	if x == nil || x.owner != db || x.first != &db.SAs[0] || len(x.numbers) != len(db.SAs) {
-		x = &saIndex{owner: db, first: &db.SAs[0], byDst: map[netip.Addr][]uint64{}}
+		x = &saIndex{owner: db, first: &db.SAs[0], byDst: map[netip.Addr][]uint64{}, byEnds: map[saEnds][]uint64{}}
 		for i := range db.SAs {
 			x.add(&db.SAs[i])
 		}
@@ -31,18 +43,37 @@ func (db *Database) saIndex() *saIndex {
 	return x
 }
 
-func (x *saIndex) add(s *SA) { x.byDst[s.Dst] = append(x.byDst[s.Dst], x.push()) }
+func (x *saIndex) add(s *SA) {
+	n, e := x.push(), endsOf(s)
+	x.byDst[s.Dst] = append(x.byDst[s.Dst], n)
+	x.byEnds[e] = append(x.byEnds[e], n)
+}
 
 func (x *saIndex) remove(i int, s *SA) {
 	n := x.numbers[i]
 	x.cut(i)
-	rest := x.byDst[s.Dst]
+	forget(x.byDst, s.Dst, n)
+	forget(x.byEnds, endsOf(s), n)
+}
+
+// replace notes that the SA at place i has other ends now; its key, and with it
+// its destination, is the same.
+func (x *saIndex) replace(i int, old, s *SA) {
+	n, e := x.numbers[i], endsOf(s)
+	forget(x.byEnds, endsOf(old), n)
+	j, _ := slices.BinarySearch(x.byEnds[e], n)
+	x.byEnds[e] = slices.Insert(x.byEnds[e], j, n)
+}
+
+// forget takes a number out of the list of a key.
+func forget[K comparable](m map[K][]uint64, key K, n uint64) {
+	rest := m[key]
 	if j, ok := slices.BinarySearch(rest, n); ok {
 		rest = slices.Delete(rest, j, j+1)
 	}
-	x.byDst[s.Dst] = rest
+	m[key] = rest
 	if len(rest) == 0 {
-		delete(x.byDst, s.Dst)
+		delete(m, key)
 	}
 }
 
@@ -58,6 +89,28 @@ func (db *Database) sasTo(dst netip.Addr) iter.Seq[int] {
 			if !yield(x.place(n)) {
 				return
 			}
+		}
+	}
+}
+
+// sasBetween returns the places of the SAs from src, or from anywhere, to dst, in
+// order. Of few SAs it returns all; where src is open, all to dst.
+func (db *Database) sasBetween(src, dst netip.Addr) iter.Seq[int] {
+	x := db.saIndex()
+	if x == nil || open(src) {
+		return db.sasTo(dst)
+	}
+	own, any := x.byEnds[saEnds{src, dst}], x.byEnds[saEnds{dst: dst}]
+	return func(yield func(int) bool) {
+		for len(own) > 0 || len(any) > 0 {
+			next := &own
+			if len(own) == 0 || (len(any) > 0 && any[0] < own[0]) {
+				next = &any
+			}
+			if !yield(x.place((*next)[0])) {
+				return
+			}
+			*next = (*next)[1:]
 		}
 	}
 }

@@ -35,7 +35,7 @@ func (db *Database) findFor(p *Policy, t *Template, dir Direction, src, dst neti
 	if dir == Out {
 		mark = p.Mark.Value & p.Mark.Mask // the packet's own mark only chose the policy
 	}
-	candidates := db.sasTo(dst)
+	candidates := db.sasBetween(src, dst)
 	if dir != Out && open(dst) {
 		candidates = db.allSAs()
 	}

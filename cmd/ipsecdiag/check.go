@@ -68,6 +68,7 @@ func runCheck(ctx context.Context, o checkOptions, streams streams) error {
 	}
 	engine := newEngine()
 	for _, end := range ends {
+		end.AsLoaded()
 		for _, s := range end.Snapshots {
 			engine.Apply(s)
 		}

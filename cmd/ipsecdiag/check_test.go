@@ -50,3 +50,19 @@ func TestCheckNamesWhatItCannotRead(t *testing.T) {
 		t.Errorf("got %s", r.stdout)
 	}
 }
+
+// TestCheckOfTheReadersSetkeyConf is the case for which this program was begun:
+// `none` lines for all ICMPv6 below the policies, and above them.
+func TestCheckOfTheReadersSetkeyConf(t *testing.T) {
+	last := ipsecdiag(t, strings.NewReader(readersPolicies+readersBypass), "check", "--state", "-")
+	if last.status != statusFound || !strings.HasPrefix(last.stdout, "1 error: a bypass for neighbour discovery is in vain") ||
+		!strings.Contains(words(last.stdout), "both have the same priority, and the older one wins") ||
+		!strings.Contains(words(last.stdout), "the order of its lines is their age") {
+		t.Errorf("none lines last: got %+v", last)
+	}
+	first := ipsecdiag(t, strings.NewReader(readersBypass+readersPolicies), "check", "--state", "-")
+	if strings.Contains(first.stdout, "in vain") || !strings.Contains(first.stdout, "wins by its age alone") ||
+		!strings.Contains(first.stdout, "[nd-bypass-too-broad]") {
+		t.Errorf("none lines first: got %+v", first)
+	}
+}
