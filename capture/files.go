@@ -6,6 +6,7 @@ import (
 	"io"
 	"iter"
 	"path/filepath"
+	"sync"
 	"time"
 
 	"ipsecdiag/analyze"
@@ -16,7 +17,9 @@ type FileOptions struct {
 	// Stdin is read for the path "-"; os.Stdin if nil.
 	Stdin io.Reader
 	// Warn is called with warnings of one line: a file cut short, records that
-	// this program does not know.
+	// this program does not know. It and Progress are called by other
+	// goroutines, one at a time, and not any more when the range loop has ended,
+	// unless the context ended it.
 	Warn func(string)
 	// Progress is called at most ten times a second with the bytes that were
 	// read, as they lie in the files; total is 0 where it is not known.
@@ -64,9 +67,12 @@ func openAll(paths []string, opt FileOptions) (files fileSet, err error) {
 		return nil, err
 	}
 	meter := &progress{report: opt.Progress}
-	warn := opt.Warn
-	if warn == nil {
-		warn = func(string) {}
+	warn := func(text string) {
+		if opt.Warn != nil {
+			meter.mu.Lock()
+			defer meter.mu.Unlock()
+			opt.Warn(text)
+		}
 	}
 	hosts := hostNames(paths)
 	for i, path := range paths {
@@ -123,7 +129,7 @@ func (files fileSet) close() {
 // the order of the files. Each file's own order is kept.
 func (files fileSet) merged(ctx context.Context) iter.Seq2[item, error] {
 	if len(files) == 1 {
-		return files[0].items(ctx)
+		return files[0].ahead(ctx)
 	}
 	return func(yield func(item, error) bool) {
 		m := merge{ctx: ctx}
@@ -164,12 +170,15 @@ type progress struct {
 	report      func(done, total int64)
 	done, total int64
 	next        time.Time
+	mu          sync.Mutex // files are read side by side
 }
 
 // progressInterval is how often progress is reported at most.
 const progressInterval = 100 * time.Millisecond
 
 func (p *progress) add(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.done += int64(n)
 	if p.report == nil {
 		return

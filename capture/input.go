@@ -28,6 +28,8 @@ type input struct {
 	end    int   // of the bytes in buf
 	offset int64 // of buf[pos] in the file
 	err    error // of the last read; sticky
+
+	beforeRead func() // called before each read, which may wait; may be nil
 }
 
 func newInput(r io.Reader) *input { return &input{r: r, buf: make([]byte, windowSize)} }
@@ -51,6 +53,9 @@ func (in *input) fill(n int) ([]byte, error) {
 			return in.buf[in.pos:in.end], in.shortage()
 		}
 		in.makeRoom()
+		if in.beforeRead != nil {
+			in.beforeRead()
+		}
 		m, err := in.r.Read(in.buf[in.end:])
 		in.end += m
 		in.err = err

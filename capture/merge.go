@@ -22,7 +22,7 @@ type head struct {
 // item.
 func (m *merge) begin(f *fileSource) error {
 	h := &head{}
-	h.next, h.stop = iter.Pull2(f.items(m.ctx))
+	h.next, h.stop = iter.Pull2(f.ahead(m.ctx))
 	m.heads = append(m.heads, h)
 	return m.advance(len(m.heads) - 1)
 }

@@ -29,8 +29,11 @@ var (
 type opened struct {
 	path    string
 	size    int64 // 0 where unknown
+	input   *input
 	reader  recordReader
 	closers []func() error
+	// abandoned is set where somebody still waits for the file.
+	abandoned bool
 }
 
 // open opens one path. Its errors are FileErrors.
@@ -52,7 +55,8 @@ func (o *opened) open(stdin io.Reader, count func(int)) error {
 	if err != nil {
 		return err
 	}
-	o.reader, err = newRecordReader(newInput(plain))
+	o.input = newInput(plain)
+	o.reader, err = newRecordReader(o.input)
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
 		return fmt.Errorf("needs more than %d MiB of memory; decompress it first: %w", maxZstdWindow>>20, err)
 	}
@@ -109,6 +113,9 @@ func (o *opened) decompress(r io.Reader) (io.Reader, error) {
 
 // close releases the file. It was only read, so there is nothing to report.
 func (o *opened) close() {
+	if o.abandoned {
+		return
+	}
 	for _, f := range o.closers {
 		_ = f()
 	}
