@@ -62,21 +62,34 @@ func (b *ndBypass) move(dir spd.Direction, t spd.PolicyType, zero map[spd.Identi
 	if err := b.movable(moves); err != nil {
 		return err
 	}
+	b.noteMoves(moves)
 	slices.Reverse(moves)
 	for _, m := range moves {
 		p, old := *m.policy, *m.policy
 		p.Priority = m.to
-		if m.policy.Priority == 0 {
-			b.note("nothing beats priority 0: this policy gets priority %d and becomes the youngest; it keeps its place among those "+
-				"that it overlaps, and loses its index and counters: %s", m.to, &old)
-		} else {
-			b.note("must stay behind one that is moved and gets priority %d: %s", m.to, &old)
-		}
 		if err := b.add(Step{Op: ReplacePolicy, Policy: &p, FormerPolicy: &old, Why: "make room for a bypass that wins"}); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// noteMoves says what is moved, the first ones by name.
+func (b *ndBypass) noteMoves(moves []move) {
+	const most = 3
+	for i, m := range moves {
+		switch {
+		case i == most:
+			b.note("in all %d policies are moved, with dir %s and ptype %s, to the numbers %d to %d, in their order",
+				len(moves), m.policy.Direction, m.policy.Type, moves[0].to, moves[len(moves)-1].to)
+			return
+		case m.policy.Priority == 0:
+			b.note("nothing beats priority 0: this policy gets priority %d and becomes the youngest; it keeps its place among those "+
+				"that it overlaps, and loses its counters: %s", m.to, m.policy)
+		default:
+			b.note("must stay behind one that is moved and gets priority %d: %s", m.to, m.policy)
+		}
+	}
 }
 
 // ranked returns the policies of one direction and type in the order in which

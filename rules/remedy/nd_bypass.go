@@ -286,5 +286,10 @@ func (b *ndBypass) costs() {
 		b.note("in the clear from now on: neighbour solicitations and advertisements, types 135 and 136; on the link only, since they are not " +
 			"taken with a hop limit other than 255 (RFC 4861 section 11.2)")
 	}
+	for _, p := range b.o.Peers {
+		if _, near := b.onLink(p); !near && !p.IsLinkLocalUnicast() && len(b.Addresses) > 0 {
+			b.note("%s is on no link of this host: it is the gateway towards it that neighbour discovery looks for", p)
+		}
+	}
 	b.note("the peer's policies catch its own part: it needs the same")
 }

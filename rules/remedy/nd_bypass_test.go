@@ -248,6 +248,30 @@ func TestNDBypassForOnePeerServesTheWholeConversation(t *testing.T) {
 	}
 }
 
+func TestNDBypassSaysWhatPeopleWouldNotExpect(t *testing.T) {
+	far := netip.MustParseAddr("2001:db8::9")
+	for name, tt := range map[string]struct {
+		policies []spd.Policy
+		peer     netip.Addr
+		want     string
+	}{
+		"a peer behind a router": {nil, far, "2001:db8::9 is on no link of this host: it is the gateway"},
+		"priority 0":             {[]spd.Policy{hostPolicy(spd.Out, 0)}, teapot, "nothing beats priority 0: this policy gets priority 1000"},
+		"those that must follow": {[]spd.Policy{wide(spd.Out, 0), hostPolicy(spd.Out, 1)}, teapot, "must stay behind one that is moved and gets priority 3"},
+		"the selector was taken": {[]spd.Policy{with(shunted(spd.Out, spd.NeighborAdvertisement, 5), func(p *spd.Policy) { p.Action = spd.Block })}, netip.Addr{}, "replaces a policy with the same selector"},
+		"many":                   {crowd(9, 0).Policies, netip.Addr{}, "in all 9 policies are moved, with dir out and ptype main, to the numbers 1000 to 1008"},
+	} {
+		o := NDOptions{}
+		if tt.peer.IsValid() {
+			o.Peers = []netip.Addr{tt.peer}
+		}
+		_, plan := bypassed(t, kernelOf(tt.policies...), o)
+		if notes := strings.Join(plan.Notes, "\n"); !strings.Contains(notes, tt.want) || strings.Count(notes, "\n") > 8 {
+			t.Errorf("%s: %q", name, plan.Notes)
+		}
+	}
+}
+
 func TestNDBypassForwardsOnlyForProxies(t *testing.T) {
 	k := kernelOf(wide(spd.Fwd, 1000))
 	got, _ := bypassed(t, k, NDOptions{})
