@@ -174,13 +174,13 @@ func (x *steps) lines(m *Model, width, height int) []string {
 	if width >= beside {
 		left := min(ladderWidth, width*3/5)
 		text := stepText(l, &l.Steps[x.place], width-left-2)
-		return sideBySide(x.draw(l, left, height), text, left, height)
+		return sideBySide(x.draw(l, left, height, true), text, left, height)
 	}
 	below := min(max(height/4, 3), 12)
 	if height < 10 {
 		below = 0
 	}
-	lines := x.draw(l, width, height-below)
+	lines := x.draw(l, width, height-below, true)
 	for len(lines) < height-below {
 		lines = append(lines, "")
 	}
@@ -200,12 +200,12 @@ func (x *steps) glimpse(m *Model, width, height int) []string {
 	x.follow(m, l)
 	r := m.snap.row(x.subject)
 	if width < beside || r == nil || len(r.Findings) == 0 {
-		return x.draw(l, min(width, ladderWidth), height)
+		return x.draw(l, min(width, ladderWidth), height, false)
 	}
 	left := min(ladderWidth, width*3/5)
 	var b bytes.Buffer
 	_ = report.One(&b, *m.snap.worst(r), m.snap.Findings, prose(width-left-2)) // a buffer takes all
-	return sideBySide(x.draw(l, left, height), b.String(), left, height)
+	return sideBySide(x.draw(l, left, height, false), b.String(), left, height)
 }
 
 // about is what is known of the selected step, in a few lines.
@@ -255,8 +255,9 @@ func sideBySide(left []string, text string, width, height int) []string {
 	return lines
 }
 
-// draw returns the ladder around the selected step.
-func (x *steps) draw(l *ladder.Ladder, width, height int) []string {
+// draw returns the ladder around the selected step, which is shown as such where
+// keys can move it.
+func (x *steps) draw(l *ladder.Ladder, width, height int, movable bool) []string {
 	width = max(width, leastLadder)
 	if size := [2]int{width, height}; x.size != size {
 		x.size, x.offset = size, 0
@@ -269,7 +270,8 @@ func (x *steps) draw(l *ladder.Ladder, width, height int) []string {
 		lines = append(lines, bold.Render(x.drawn.head[i].Text))
 	}
 	for i := x.offset; i < len(x.drawn.body) && len(lines) < height; i++ {
-		lines = append(lines, x.line(&x.drawn.body[i], width))
+		line := &x.drawn.body[i]
+		lines = append(lines, ladderLine(line, width, movable && line.Step == x.place))
 	}
 	return lines
 }
@@ -307,16 +309,18 @@ func (x *steps) scroll(room int) {
 	x.offset = max(min(x.offset, len(x.drawn.body)-room), 0)
 }
 
-func (x *steps) line(line *ladder.Line, width int) string {
-	switch {
-	case line.Step == x.place && line.Time > 0:
-		return reverse.Render(cursor + strings.TrimPrefix(fit(line.Text, width), " "))
-	case line.Step == x.place:
-		return reverse.Render(fit(line.Text, width))
-	case line.Dead:
-		return faint.Render(line.Text[:line.Time]) + red.Render(line.Text[line.Time:])
+func ladderLine(line *ladder.Line, width int, selected bool) string {
+	style := ordinary
+	if line.Dead {
+		style = red
 	}
-	return faint.Render(line.Text[:line.Time]) + line.Text[line.Time:]
+	switch {
+	case selected && line.Time > 0:
+		return style.Reverse(true).Render(cursor + strings.TrimPrefix(fit(line.Text, width), " "))
+	case selected:
+		return style.Reverse(true).Render(fit(line.Text, width))
+	}
+	return faint.Render(line.Text[:line.Time]) + style.Render(line.Text[line.Time:])
 }
 
 // message shows one step in full, as it was when it was opened.

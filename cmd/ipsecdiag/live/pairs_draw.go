@@ -81,7 +81,7 @@ func (p *pairs) lines(m *Model, width, height int) []string {
 		return p.list(m, width, height)
 	}
 	p.rows(m.snap)
-	above := min(height/2, len(p.shown)*p.tallest(m)+2)
+	above := min(height/2, p.wanted(m, height)+2)
 	lines := p.list(m, width, above)
 	for len(lines) < above {
 		lines = append(lines, "")
@@ -159,12 +159,14 @@ func (p *pairs) height(m *Model, r *Row) int {
 	return 1
 }
 
-// tallest is how many lines a row takes at most.
-func (p *pairs) tallest(m *Model) int {
-	if m.width < wide {
-		return 2
+// wanted is how many lines all rows take, as far as it matters.
+func (p *pairs) wanted(m *Model, enough int) (lines int) {
+	for _, r := range p.shown {
+		if lines += p.height(m, r); lines >= enough {
+			break
+		}
 	}
-	return 1
+	return lines
 }
 
 func titles(list []column, pair int, m *Model) string {
