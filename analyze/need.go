@@ -124,8 +124,7 @@ func (h *Host) judge(n *Need, at Sighting) {
 // else one that asks for none.
 func (h *Host) demand(local, peer netip.Addr) (found spd.Verdict) {
 	local, peer = local.WithZone(""), peer.WithZone("")
-	for i := range h.DB.Policies {
-		p := &h.DB.Policies[i]
+	for p := range h.DB.Between(local, peer) {
 		if !demands(p, local, peer) {
 			continue
 		}

@@ -155,8 +155,8 @@ func (v *View) named(src, dst netip.Addr) bool {
 // src to dst or for a tunnel between them, nil if there is none.
 func (h *Host) PolicyFor(src, dst netip.Addr) *spd.Policy {
 	src, dst = src.WithZone(""), dst.WithZone("")
-	for i := range h.DB.Policies {
-		if p := &h.DB.Policies[i]; demands(p, src, dst) {
+	for p := range h.DB.Between(src, dst) {
+		if demands(p, src, dst) {
 			return p
 		}
 	}

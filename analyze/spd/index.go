@@ -2,6 +2,7 @@ package spd
 
 import (
 	"cmp"
+	"iter"
 	"net/netip"
 	"slices"
 )
@@ -40,7 +41,8 @@ type policyIndex struct {
 	owner *Database // a copy of the database must not use it
 	first *Policy   // where the slice began
 	aged
-	groups map[policyGroup]reaches
+	groups  map[policyGroup]reaches
+	tunnels map[tunnelEnds][]uint64
 }
 
 type policyGroup struct {
@@ -79,7 +81,7 @@ func (db *Database) policyIndex() *policyIndex {
 	}
 	x := db.policies
 	if x == nil || x.owner != db || x.first != &db.Policies[0] || len(x.numbers) != len(db.Policies) {
-		x = &policyIndex{owner: db, first: &db.Policies[0], groups: map[policyGroup]reaches{}}
+		x = &policyIndex{owner: db, first: &db.Policies[0], groups: map[policyGroup]reaches{}, tunnels: map[tunnelEnds][]uint64{}}
 		for i := range db.Policies {
 			x.add(&db.Policies[i])
 		}
@@ -93,6 +95,9 @@ func (x *policyIndex) add(p *Policy) {
 	r := ranked{p.Priority, x.push()}
 	if p.Socket {
 		return
+	}
+	if ends, ok := tunnelOf(p); ok {
+		x.tunnels[ends] = append(x.tunnels[ends], r.number)
 	}
 	g := policyGroup{p.Direction, p.Type, p.IfID}
 	if x.groups[g] == nil {
@@ -111,6 +116,9 @@ func (x *policyIndex) add(p *Policy) {
 func (x *policyIndex) remove(i int, p *Policy) {
 	r := ranked{p.Priority, x.numbers[i]}
 	x.cut(i)
+	if ends, ok := tunnelOf(p); ok {
+		x.tunnels[ends] = slices.DeleteFunc(x.tunnels[ends], func(n uint64) bool { return n == r.number })
+	}
 	rs := x.groups[policyGroup{p.Direction, p.Type, p.IfID}]
 	at, key := placeOf(p.Selector)
 	bucket := rs[at][key]
@@ -210,4 +218,50 @@ func (x *policyIndex) find(db *Database, id Identity) int {
 		return -1
 	}
 	return x.place(oldest)
+}
+
+// tunnelEnds are the addresses of a policy's first template, where that is a
+// tunnel.
+type tunnelEnds struct{ src, dst netip.Addr }
+
+func tunnelOf(p *Policy) (tunnelEnds, bool) {
+	if p.Direction != Out || p.Socket || len(p.Templates) == 0 || p.Templates[0].Mode != Tunnel {
+		return tunnelEnds{}, false
+	}
+	return tunnelEnds{p.Templates[0].Src, p.Templates[0].Dst}, true
+}
+
+// Between returns, the oldest first, the outbound policies that may concern two
+// hosts: those that select packets from src to dst by their addresses, and
+// those whose first template is a tunnel between the two. Others may be among
+// them. Of few policies it returns all.
+func (db *Database) Between(src, dst netip.Addr) iter.Seq[*Policy] {
+	x := db.policyIndex()
+	if x == nil {
+		return func(yield func(*Policy) bool) {
+			for i := range db.Policies {
+				if !yield(&db.Policies[i]) {
+					return
+				}
+			}
+		}
+	}
+	found := slices.Clone(x.tunnels[tunnelEnds{src, dst}])
+	for g := range x.groups {
+		if g.dir == Out {
+			x.buckets(g, src, dst, func(bucket []ranked) {
+				for _, r := range bucket {
+					found = append(found, r.number)
+				}
+			})
+		}
+	}
+	slices.Sort(found)
+	return func(yield func(*Policy) bool) {
+		for _, n := range slices.Compact(found) {
+			if !yield(&db.Policies[x.place(n)]) {
+				return
+			}
+		}
+	}
 }

@@ -53,8 +53,42 @@ func randomPolicy(r *rand.Rand) Policy {
 	p.Index = r.Uint32()
 	if r.IntN(2) == 0 {
 		p.Templates = []Template{{Proto: ProtoESP, Mode: Transport, ReqID: r.Uint32N(4)}}
+		if r.IntN(3) == 0 {
+			p.Templates[0].Mode, p.Templates[0].Src, p.Templates[0].Dst = Tunnel, pick(r, gate1, gate2, glass), pick(r, gate1, gate2, teapot)
+		}
 	}
 	return p
+}
+
+// concerns is what Between must not miss.
+func concerns(p *Policy, src, dst netip.Addr) bool {
+	if p.Direction != Out || p.Socket {
+		return false
+	}
+	tunnel := len(p.Templates) > 0 && p.Templates[0].Mode == Tunnel && p.Templates[0].Src == src && p.Templates[0].Dst == dst
+	return tunnel || containsAddr(p.Selector.Src, src) && containsAddr(p.Selector.Dst, dst)
+}
+
+// checkBetween holds that the index finds all that concerns two hosts, once
+// each, the oldest first.
+func checkBetween(t *testing.T, db *Database, r *rand.Rand) {
+	t.Helper()
+	hosts := []netip.Addr{gate1, gate2, glass, teapot, netip.MustParseAddr("10.0.0.1"), netip.MustParseAddr("fd00:1::1")}
+	src, dst := pick(r, hosts...), pick(r, hosts...)
+	var got, want []*Policy
+	for p := range db.Between(src, dst) {
+		if concerns(p, src, dst) {
+			got = append(got, p)
+		}
+	}
+	for i := range db.Policies {
+		if p := &db.Policies[i]; concerns(p, src, dst) {
+			want = append(want, p)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Fatalf("between %s and %s: got %d, want %d", src, dst, len(got), len(want))
+	}
 }
 
 func randomFlow(r *rand.Rand) Flow {
@@ -124,6 +158,7 @@ func TestTheIndexAgreesWithTheWalk(t *testing.T) {
 		}
 		if step%4 == 0 {
 			checkIndex(t, &db, r)
+			checkBetween(t, &db, r)
 		}
 		for len(db.Policies) < indexFrom { // where a walk is all there is
 			db.Policies = append(db.Policies, randomPolicy(r))
@@ -236,6 +271,24 @@ func BenchmarkIndex10000(b *testing.B) {
 	for b.Loop() {
 		db := first
 		db.Lookup(Out, f)
+	}
+}
+
+func BenchmarkBetween10000(b *testing.B) {
+	db := manyPolicies()
+	dst := netip.MustParseAddr("fd01::507")
+	for b.Loop() {
+		for p := range db.Between(glass, dst) {
+			_ = p
+		}
+	}
+}
+
+func BenchmarkExplain10000(b *testing.B) {
+	db := manyPolicies()
+	f := Flow{Src: glass, Dst: netip.MustParseAddr("fd01::507"), Proto: ProtoTCP, DstPort: 80}
+	for b.Loop() {
+		db.Explain(Out, f)
 	}
 }
 
