@@ -183,7 +183,7 @@ func (j *judge) differs(v *spd.Verdict, p packet, o observed) string {
 	}
 	want := observed{passed: v.Decision == spd.Clear, rose: rose}
 	if v.Decision == spd.Protect && !v.Dies() && p.dir == spd.Out {
-		want.spi = v.Needs[0].SA.SPI
+		want.spi = outermost(v, o.spi)
 	}
 	if v.Decision == spd.Discard && (p.how == bySocket || p.how == byBound) {
 		want.errno = unix.EPERM
@@ -192,6 +192,19 @@ func (j *judge) differs(v *spd.Verdict, p packet, o observed) string {
 		return fmt.Sprintf("want: %s; got: %s", want, o)
 	}
 	return j.acquires(v, p, o)
+}
+
+// outermost returns the SPI that is seen of a protected packet: the last
+// template wraps all others. Those of sub and main together are sorted anew
+// (xfrm_state_sort): any of them may be the last.
+func outermost(v *spd.Verdict, got uint32) uint32 {
+	last := v.Needs[len(v.Needs)-1].SA.SPI
+	for _, n := range v.Needs {
+		if len(v.Policies) > 1 && n.SA.SPI == got {
+			return got
+		}
+	}
+	return last
 }
 
 // acquires holds the ACQUIREs: the policy that lacks an SA asks for one, unless

@@ -32,7 +32,8 @@ type dice struct {
 	k    kind
 	keys bool // the kernel has ESP: SAs as well
 	cuts bool // the kernel cuts a mark's value to its mask
-	next uint32
+	next uint32 // reqid
+	spi  uint32
 }
 
 func pick[T any](d *dice, of ...T) T { return of[d.IntN(len(of))] }
@@ -40,7 +41,7 @@ func pick[T any](d *dice, of ...T) T { return of[d.IntN(len(of))] }
 func (d *dice) chance(oneIn int) bool { return d.IntN(oneIn) == 0 }
 
 func (d *dice) trial() *trial {
-	d.next = 0
+	d.next, d.spi = 0, 0
 	tr := new(trial)
 	for range 1 + d.IntN(9) {
 		tr.db.PutPolicy(d.policy())
@@ -70,7 +71,7 @@ func (d *dice) trial() *trial {
 	for range 5 {
 		tr.packets = append(tr.packets, d.packet())
 	}
-	if d.keys && d.k.dir == spd.Out && d.chance(2) {
+	if d.keys && d.k.dir == spd.Out && !d.chance(4) {
 		d.addSAs(tr)
 	}
 	return tr
@@ -168,7 +169,7 @@ func (d *dice) templates(dir spd.Direction) (ts []spd.Template) {
 	if d.k.ipv4 {
 		family, open, src, dst = spd.IPv4, netip.IPv4Unspecified(), own4, peers4[0]
 	}
-	for range 1 + d.IntN(2) {
+	for n := 1 + d.IntN(2); n > 0; n-- {
 		d.next++
 		t := spd.Template{Src: open, Dst: open, Proto: pick[uint8](d, spd.ProtoESP, spd.ProtoAH, spd.ProtoESP), ReqID: d.next, Family: family}
 		if d.chance(5) {
@@ -272,19 +273,22 @@ func (d *dice) devices(p packet) (ifindex, via int) {
 	return tap0, tap0
 }
 
-// addSAs adds SAs that fit a template, or miss it by one thing.
+// addSAs adds SAs for packets that a policy wants protected: some fit, some miss
+// it by one thing.
 func (d *dice) addSAs(tr *trial) {
-	for i := range tr.db.Policies {
-		p := &tr.db.Policies[i]
-		for j := range p.Templates {
-			t := &p.Templates[j]
-			if t.Proto != spd.ProtoESP || t.Mode != spd.Transport || d.chance(3) {
+	db := tr.model()
+	for i := range tr.packets {
+		f := tr.packets[i].flow
+		v := db.Lookup(d.k.dir, f)
+		for _, n := range v.Needs {
+			t := n.Template
+			if t.Proto != spd.ProtoESP || t.Mode != spd.Transport || d.chance(5) {
 				continue
 			}
-			f := tr.packets[d.IntN(len(tr.packets))].flow
+			d.spi++
 			s := spd.SA{
-				Src: f.Src, Dst: f.Dst, SPI: 0x1000 + t.ReqID, Proto: t.Proto, ReqID: t.ReqID, Family: t.Family,
-				AEAD: &spd.Algorithm{Name: "rfc4106(gcm(aes))"}, Mark: p.Mark, IfID: p.IfID,
+				Src: f.Src, Dst: f.Dst, SPI: 0x1000 + d.spi, Proto: t.Proto, ReqID: t.ReqID, Family: t.Family,
+				AEAD: &spd.Algorithm{Name: "rfc4106(gcm(aes))"}, Mark: n.Policy.Mark, IfID: n.Policy.IfID,
 			}
 			d.spoil(&s)
 			tr.db.PutSA(s)
@@ -293,7 +297,7 @@ func (d *dice) addSAs(tr *trial) {
 }
 
 func (d *dice) spoil(s *spd.SA) {
-	switch d.IntN(12) {
+	switch d.IntN(14) {
 	case 0:
 		s.ReqID++
 	case 1:

@@ -88,6 +88,9 @@ func TestIntegrationEveryRowOfTheBypassTable(t *testing.T) {
 			if o.passed != tt.leaves && (w.ordersByAge || !tt.depends) {
 				t.Errorf("%s: %s", tt.name, o)
 			}
+			if tt.depends {
+				t.Logf("%s: on Linux %s: %s", tt.name, release(), o)
+			}
 			if tt.depends != (c.tied > 0) {
 				t.Errorf("%s: depends on the kernel: %t, the model says %t", tt.name, tt.depends, c.tied > 0)
 			}
