@@ -62,6 +62,18 @@ func TestWhichDeviceTheKernelCompares(t *testing.T) {
 			t.Errorf("%s: compared with #%d, goes by #%d; want #%d, #%d", tt.name, f.IfIndex, f.Via, tt.ifindex, tt.via)
 		}
 	}
+	one := twoNets()
+	one.Addresses = one.Addresses[:4] // eth0 alone
+	if f := one.Through(spd.Out, tests[11].flow, 0); f.IfIndex != 2 || f.Via != 2 {
+		t.Errorf("multicast by the only device: #%d #%d", f.IfIndex, f.Via)
+	}
+	if f := one.Through(spd.Out, flow("fd00::1", "fe80::2", 17, 0), 0); f.Via != 2 {
+		t.Errorf("link-local by the only device: #%d", f.Via)
+	}
+	one.Routes = append(one.Routes, Route{Dst: netip.MustParsePrefix("fd00::/64"), IfIndex: 3})
+	if f := one.Through(spd.Out, tests[0].flow, 0); f.Via != 2 {
+		t.Errorf("two routes of one length: by #%d, want the first", f.Via)
+	}
 	text := new(KernelState) // nothing is known of links
 	if f := text.Through(spd.In, tests[13].flow, 0); f.IfIndex != 1 || f.Via != 0 {
 		t.Errorf("of a text: #%d #%d", f.IfIndex, f.Via)

@@ -243,6 +243,10 @@ func TestExplanationsOfWhatElseMayHappen(t *testing.T) {
 				"wins by age: older than another of the same priority 10; would block\n" +
 				"loses by age: younger than the winner of the same priority 10; would let it pass in the clear\n" +
 				"depends: " + fmt.Sprintf(bothDo, 10) + "The older wins, unless one was replaced (ip xfrm policy update): it may have kept its place, and no dump tells. Give the one that is to win a smaller number"},
+		{"a tie without a difference", Database{Policies: []Policy{pol(Out, pair, 10, block), pol(Out, wide, 10, block)}}, Out,
+			"dies: blocked by dir out src fd00::2/128 dst fd00::1/128 action block priority 10\n" +
+				"wins by age: older than another of the same priority 10; would block\n" +
+				"loses by age: younger than the winner of the same priority 10; would block"},
 		{"a tie with the third, not the second", Database{Policies: []Policy{pol(Out, pair, 10, block), pol(Out, wide, 10, block), pol(Out, between("::/0", "::/0"), 10)}}, Out,
 			"dies: blocked by dir out src fd00::2/128 dst fd00::1/128 action block priority 10\n" +
 				"wins by age: older than another of the same priority 10; would block\n" +
@@ -254,6 +258,11 @@ func TestExplanationsOfWhatElseMayHappen(t *testing.T) {
 		e := tt.db.Explain(tt.dir, answer)
 		if got := told(e); got != tt.want {
 			t.Errorf("%s: got\n%s\nwant\n%s", tt.name, got, tt.want)
+		}
+		for i := range e.Weighed {
+			if w := &e.Weighed[i]; w.Depends != (w.By == ByAge && !sameEffect(w.Policy, w.Other)) {
+				t.Errorf("%s: weighed %d depends: %t", tt.name, i, w.Depends)
+			}
 		}
 		if e.Verdict.Tied != nil != (e.Depends() != "") {
 			t.Errorf("%s: tied with %v, depends on %q", tt.name, e.Verdict.Tied, e.Depends())
@@ -303,6 +312,10 @@ func TestWhatWasNotMeantForThePacketIsNoNearMiss(t *testing.T) {
 	e := db.Explain(Out, answer)
 	if len(e.Near) != 2 || e.Near[0].Policy != &db.Policies[7] || e.Near[1].Policy != &db.Policies[6] || len(e.Near[1].Differs) != 2 {
 		t.Errorf("%+v", e.Near)
+	}
+	back := Database{Policies: []Policy{db.Policies[0], pol(Fwd, between("fd00::1/128", "fd00::2/128"), 1)}}
+	if e := back.Explain(Out, answer); len(e.Near) != 0 {
+		t.Errorf("a policy for what is forwarded the other way is near: %+v", e.Near)
 	}
 	for i := range 20 {
 		db.Policies = append(db.Policies, pol(Out, icmp6(pair, i, -1), 1))

@@ -220,6 +220,45 @@ func TestTheSAIndexAgreesWithTheWalk(t *testing.T) {
 	}
 }
 
+// TestAnInboundTemplateWithoutADestinationTakesAnySA holds that many SAs are
+// all looked at where a template names no destination.
+func TestAnInboundTemplateWithoutADestinationTakesAnySA(t *testing.T) {
+	tunnel := Template{Src: netip.IPv6Unspecified(), Dst: netip.IPv6Unspecified(), Proto: ProtoESP, Mode: Tunnel}
+	db := Database{Policies: []Policy{pol(In, between("::/0", "::/0"), 1, tmpl(tunnel))}}
+	for i := range indexFrom {
+		db.SAs = append(db.SAs, sa(gate1, gate2, uint32(i+1)))
+	}
+	last := sa(gate2, gate1, 99, func(s *SA) { s.Mode = Tunnel })
+	db.SAs = append(db.SAs, last)
+	if v := db.Lookup(In, answer); v.MissingSA() != nil || v.Needs[0].SA.SPI != 99 {
+		t.Errorf("needs %+v", v.Needs)
+	}
+}
+
+// TestFlushedPoliciesAreForgotten holds that a slice of the same length in the
+// same place is not taken for the old one.
+func TestFlushedPoliciesAreForgotten(t *testing.T) {
+	var db Database
+	for i := range indexFrom {
+		db.PutPolicy(pol(Out, icmp6(between("::/0", "::/0"), i, -1), 10, sub))
+		db.PutSA(sa(teapot, glass, uint32(i+1)))
+	}
+	f := ICMPv6Flow(teapot, glass, 7)
+	db.Lookup(Out, f)
+	db.FlushPolicies(Sub)
+	db.FlushSAs(ProtoAny)
+	for i := range indexFrom {
+		db.PutPolicy(pol(Out, icmp6(between("::/0", "::/0"), i+100, -1), 10, withESP))
+		db.PutSA(sa(glass, teapot, uint32(i+1)))
+	}
+	if v := db.Lookup(Out, f); len(v.Policies) != 0 {
+		t.Errorf("decided by %v", v.Policies)
+	}
+	if v := db.Lookup(Out, ICMPv6Flow(teapot, glass, 107)); v.Decision != Protect || !v.Dies() {
+		t.Errorf("%s, dies %t", v.Decision, v.Dies())
+	}
+}
+
 // TestACopyHasAnIndexOfItsOwn holds that what is changed in a clone does not
 // show in the first database, nor in a copy by assignment.
 func TestACopyHasAnIndexOfItsOwn(t *testing.T) {
@@ -235,6 +274,9 @@ func TestACopyHasAnIndexOfItsOwn(t *testing.T) {
 	checkIndex(t, &clone, r)
 	copied.PutPolicy(best)
 	checkIndex(t, &copied, r)
+	if db.policies == copied.policies || db.policies.owner != &db || len(db.policies.numbers) != indexFrom {
+		t.Error("the copy changed the first database's index")
+	}
 	if len(db.Policies) != indexFrom || db.policyIndex() != db.policies {
 		t.Error("the first database was changed")
 	}

@@ -175,6 +175,21 @@ func TestATieIsTold(t *testing.T) {
 	}
 }
 
+// TestATieBehindASubPolicyIsToldToo holds that either type's tie is told, that
+// of sub first.
+func TestATieBehindASubPolicyIsToldToo(t *testing.T) {
+	pair, wide := between("fd00::2/128", "fd00::1/128"), between("::/0", "::/0")
+	pass := pol(Out, pair, 1, sub)
+	db := Database{Policies: []Policy{pass, pol(Out, pair, 10, withESP), pol(Out, wide, 10)}}
+	if v := db.Lookup(Out, answer); v.Tied != &db.Policies[2] {
+		t.Errorf("a tie in main: %v", v.Tied)
+	}
+	db.Policies = append(db.Policies, pol(Out, wide, 1, sub, block))
+	if v := db.Lookup(Out, answer); v.Tied != &db.Policies[3] {
+		t.Errorf("ties in both: %v", v.Tied)
+	}
+}
+
 // TestForwardedPacketsAreAskedForAgainAsInbound holds what 6.18 does: after a
 // sub policy the main policies of `in` are asked, also for forwarded packets
 // (__xfrm_policy_check).
