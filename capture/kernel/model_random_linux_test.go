@@ -3,6 +3,7 @@ package kernel
 import (
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 
 	"ipsecdiag/analyze/spd"
 )
@@ -30,8 +31,8 @@ type dice struct {
 	*rand.Rand
 	w    *wire
 	k    kind
-	keys bool // the kernel has ESP: SAs as well
-	cuts bool // the kernel cuts a mark's value to its mask
+	keys bool   // the kernel has ESP: SAs as well
+	cuts bool   // the kernel cuts a mark's value to its mask
 	next uint32 // reqid
 	spi  uint32
 }
@@ -290,8 +291,12 @@ func (d *dice) addSAs(tr *trial) {
 				Src: f.Src, Dst: f.Dst, SPI: 0x1000 + d.spi, Proto: t.Proto, ReqID: t.ReqID, Family: t.Family,
 				AEAD: &spd.Algorithm{Name: "rfc4106(gcm(aes))"}, Mark: n.Policy.Mark, IfID: n.Policy.IfID,
 			}
-			d.spoil(&s)
-			tr.db.PutSA(s)
+			// Of two that fit the younger carries it, and the clock by which
+			// that is told has whole seconds only.
+			twin := func(o spd.SA) bool { return o.Dst == s.Dst && o.ReqID == s.ReqID }
+			if d.spoil(&s); !slices.ContainsFunc(tr.db.SAs, twin) {
+				tr.db.PutSA(s)
+			}
 		}
 	}
 }
