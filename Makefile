@@ -9,7 +9,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # What the tests run besides what the lab installs (go run ./fixtures/lab deps).
-TEST_PACKAGES = tshark tcpdump cpio tmux
+TEST_PACKAGES = tshark tcpdump cpio tmux chromium
 
 .PHONY: build
 build: # the program, static, in ./ipsecdiag
@@ -67,6 +67,10 @@ fuzz: # every fuzz target for a moment
 		ok) for t in $$targets; do \
 			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$package || exit 1; done; targets=;; \
 		esac; done
+
+.PHONY: screenshots
+screenshots: deps # the pictures in README.md, from the recording of the demo
+	$(GO) run ./fixtures/screenshots
 
 .PHONY: lab
 lab: # record every scenario anew, as root on Debian amd64

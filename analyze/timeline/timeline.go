@@ -149,3 +149,11 @@ func other(k analyze.PairKey, a netip.Addr) netip.Addr {
 	}
 	return k.A
 }
+
+// Pairs calls f with the record of every pair, the longest untouched first.
+func (t *Timeline) Pairs(f func(analyze.PairKey, *Track)) {
+	for e := t.recent.Front(); e != nil; e = e.Next() {
+		p := e.Value.(*pairTrack)
+		f(p.key, &p.Track)
+	}
+}

@@ -13,7 +13,7 @@ import (
 )
 
 type analyzeOptions struct {
-	format format
+	format reportFormat
 	output string
 	view   bool
 }
@@ -23,7 +23,7 @@ and says what is wrong. "-" is standard input. Several files, such as one from
 each end, are merged by time; that needs clocks that agree.`
 
 func newAnalyze(io streams) *cobra.Command {
-	o := analyzeOptions{format: formatText}
+	o := analyzeOptions{format: reportFormat{formatText}}
 	cmd := &cobra.Command{
 		Use:     "analyze FILE...",
 		Short:   "Say what is wrong in captures and recordings",
@@ -32,10 +32,10 @@ func newAnalyze(io streams) *cobra.Command {
 		Args:    needsFile,
 		RunE:    func(cmd *cobra.Command, args []string) error { return runAnalyze(cmd, o, args, io) },
 	}
-	cmd.Flags().Var(&o.format, "format", "how to write findings")
+	cmd.Flags().Var(&o.format, "format", "`FORMAT`: text, json, html or mermaid")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "write to this `FILE` instead of standard output")
 	cmd.Flags().BoolVar(&o.view, "tui", false, "browse it full-screen, where there is a terminal")
-	completeFormat(cmd)
+	completeFlag(cmd, "format", reportFormats)
 	return cmd
 }
 
@@ -51,7 +51,7 @@ func runAnalyze(cmd *cobra.Command, o analyzeOptions, paths []string, streams st
 		return browse(cmd.Context(), engine, paths, streams)
 	}
 	err := outputTo(o.output, 0o644, streams.out, func(w io.Writer) error {
-		return writeReport(w, o.format, engine)
+		return writeReport(w, o.format.format, engine, paths)
 	})
 	if err != nil {
 		return err

@@ -55,7 +55,7 @@ func runDemo(ctx context.Context, io streams) error {
 		return err
 	}
 	fmt.Fprintln(io.out)
-	if err := writeReport(io.out, formatText, engine); err != nil {
+	if err := writeReport(io.out, formatText, engine, nil); err != nil {
 		return err
 	}
 	_, err = fmt.Fprint(io.out, "\n"+demoNext)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -16,11 +17,18 @@ import (
 type format string
 
 const (
-	formatText format = "text"
-	formatJSON format = "json"
+	formatText    format = "text"
+	formatJSON    format = "json"
+	formatHTML    format = "html"
+	formatMermaid format = "mermaid"
 )
 
-var formats = []string{string(formatText), string(formatJSON)}
+// formats are those that all commands know; reportFormats those of whole
+// reports.
+var (
+	formats       = []string{string(formatText), string(formatJSON)}
+	reportFormats = append(formats[:2:2], string(formatHTML), string(formatMermaid))
+)
 
 // String, Set and Type satisfy pflag.Value.
 func (f *format) String() string { return string(*f) }
@@ -35,15 +43,43 @@ func (f *format) Set(s string) error {
 
 func (f *format) Type() string { return strings.Join(formats, "|") }
 
+// reportFormat is the value of --format where a whole report is written.
+type reportFormat struct{ format }
+
+// Set and Type satisfy pflag.Value.
+func (f *reportFormat) Set(s string) error {
+	if !slices.Contains(reportFormats, s) {
+		return fmt.Errorf("there are %s", strings.Join(reportFormats, ", "))
+	}
+	f.format = format(s)
+	return nil
+}
+
+func (f *reportFormat) Type() string { return "format" }
+
 // writeReport writes a whole report in that format.
-func writeReport(w io.Writer, f format, engine *rules.Engine) error {
+func writeReport(w io.Writer, f format, engine *rules.Engine, files []string) error {
 	findings, sum := engine.Findings(), report.Summarize(engine.State)
-	if f == formatJSON {
+	switch f {
+	case formatJSON:
 		return report.JSON(w, findings, sum)
+	case formatHTML:
+		return report.HTML(w, engine, report.HTMLOptions{Version: buildVersion(), Files: baseNames(files)})
+	case formatMermaid:
+		return report.Mermaid(w, findings, report.Ladders(engine, findings))
 	}
 	o := textOptions(w)
 	o.Ladder = report.Ladders(engine, findings)
 	return report.Text(w, findings, sum, o)
+}
+
+// baseNames are files without their directories, which are nobody else's matter.
+func baseNames(paths []string) []string {
+	var names []string
+	for _, p := range paths {
+		names = append(names, filepath.Base(p))
+	}
+	return names
 }
 
 // writeChange writes one finding that is new or changed.

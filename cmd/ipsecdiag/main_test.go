@@ -103,7 +103,7 @@ func TestBadInput(t *testing.T) {
 		{"analyze " + empty, "is empty"},
 		{"analyze " + text, "is not a capture file"},
 		{"analyze " + wlan, "link type 105 (IEEE 802.11)"},
-		{"analyze --format html " + text, "there are text and json"},
+		{"analyze --format xml " + text, "there are text, json, html, mermaid"},
 		{"events", "needs a capture file"},
 		{"events " + empty, "is empty"},
 		{"explain nd-deadlok", "did you mean nd-deadlock?"},

@@ -32,11 +32,8 @@ func Ladders(e *rules.Engine, findings []rules.Finding) Ladder {
 
 // drawn draws the ladder of a finding.
 func (p *page) drawn(f *rules.Finding) {
-	if p.Ladder == nil {
-		return
-	}
-	l := p.Ladder(f)
-	if l == nil || len(l.Steps) == 0 {
+	l := ladderOf(p.Ladder, f)
+	if l == nil {
 		return
 	}
 	p.heading(drawnHeading(p.ASCII))
@@ -57,6 +54,17 @@ func (p *page) drawnLine(l *ladder.Line) {
 		rest = red
 	}
 	p.line(span{faint, l.Text[:l.Time]}, span{rest, l.Text[l.Time:]})
+}
+
+// ladderOf returns the ladder of a finding, nil where there is nothing to draw.
+func ladderOf(make Ladder, f *rules.Finding) *ladder.Ladder {
+	if make == nil {
+		return nil
+	}
+	if l := make(f); l != nil && len(l.Steps) > 0 {
+		return l
+	}
+	return nil
 }
 
 func drawnHeading(ascii bool) string {

@@ -106,7 +106,7 @@ func (b *builder) answered(n int) bool {
 
 // fate returns what the policies of one of its observers do with a packet.
 func (b *builder) fate(n int, dir spd.Direction) *timeline.Fate {
-	for _, i := range b.more[n].items {
+	for _, i := range b.steps[n].Items {
 		if i.Fate != nil && i.Fate.Direction == dir {
 			return i.Fate
 		}
@@ -121,7 +121,6 @@ func (b *builder) dropCaught(n int) {
 	for m := n + 1; m < len(b.steps) && b.steps[m].At.Mono-s.At.Mono < ndOverdue; m++ {
 		if t := &b.steps[m]; t.Item == nil && t.Kind == timeline.NA && t.Fate == Held && t.From.Host == s.To.Host {
 			b.steps = append(b.steps[:m], b.steps[m+1:]...)
-			b.more = append(b.more[:m], b.more[m+1:]...)
 			return
 		}
 	}
@@ -226,7 +225,7 @@ func sameIKE(a, b *timeline.Item) bool {
 // when step n reaches it: its neighbour table says so, or it solicits in vain.
 func (b *builder) unresolved(n, host int) bool {
 	s := &b.steps[n]
-	for _, i := range b.more[n].items {
+	for _, i := range b.steps[n].Items {
 		if i.Neighbor == "INCOMPLETE" || i.Neighbor == "FAILED" {
 			return true
 		}
@@ -371,7 +370,7 @@ func (b *builder) judgeLosses() {
 				continue
 			}
 			switch {
-			case len(b.more[n].items) > 1:
+			case len(b.steps[n].Items) > 1:
 				b.lost(pending)
 				pending, both = nil, true
 			case both && b.observer(s.Item.At.Origin) == from:

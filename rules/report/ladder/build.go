@@ -41,12 +41,6 @@ type builder struct {
 	l       Ladder
 	kernels [2]*analyze.Host // nil where not seen
 	steps   []Step
-	more    []sighting // what else is known of a step, in the same order
-}
-
-// sighting is what a step was made of: one packet as each observer saw it.
-type sighting struct {
-	items []*timeline.Item
 }
 
 // margin is how long before and after what happened to the pair a host's own
@@ -68,7 +62,7 @@ func (b *builder) items() []timeline.Item {
 			continue
 		}
 		for _, i := range b.in.Timeline.Host(h.Origin).Items {
-			if i.At.Mono >= from && i.At.Mono <= to && b.concerns(&i) {
+			if (i.At.Mono >= from && i.At.Mono <= to && b.concerns(&i)) || b.cited(&i) {
 				i.N = 0 // counts in another track
 				all = append(all, i)
 			}
@@ -76,6 +70,22 @@ func (b *builder) items() []timeline.Item {
 	}
 	slices.SortStableFunc(all, func(x, y timeline.Item) int { return int(x.At.Mono - y.At.Mono) })
 	return all
+}
+
+// cited reports whether an item is evidence of a finding about the pair.
+func (b *builder) cited(i *timeline.Item) bool {
+	for f := range b.in.Findings {
+		finding := &b.in.Findings[f]
+		if len(finding.Pair) != 2 || analyze.MakePairKey(finding.Pair[0], finding.Pair[1]) != b.l.Pair {
+			continue
+		}
+		if slices.ContainsFunc(finding.Evidence, func(e rules.Evidence) bool {
+			return e.Time.Equal(i.At.Time) && e.Origin == i.At.Origin.String()
+		}) {
+			return true
+		}
+	}
+	return false
 }
 
 // kernelOf returns the host that has that address and whose kernel was seen,
@@ -167,7 +177,7 @@ func (b *builder) add(i *timeline.Item) {
 func (b *builder) push(s Step, i *timeline.Item) {
 	s.Count = 1
 	if i != nil {
-		s.Kind, s.Item = i.Kind, i
+		s.Kind, s.Item, s.Items = i.Kind, i, []*timeline.Item{i}
 		if s.At.IsZero() {
 			s.At = i.At
 		}
@@ -177,17 +187,12 @@ func (b *builder) push(s Step, i *timeline.Item) {
 	}
 	s.Last = s.At
 	b.steps = append(b.steps, s)
-	b.more = append(b.more, sighting{})
-	if i != nil {
-		b.more[len(b.more)-1].items = []*timeline.Item{i}
-	}
 }
 
 // insert puts a step that was concluded behind step n.
 func (b *builder) insert(n int, s Step) {
 	s.Count, s.Last = 1, s.At
 	b.steps = slices.Insert(b.steps, n+1, s)
-	b.more = slices.Insert(b.more, n+1, sighting{})
 }
 
 func seenAt(i *timeline.Item) Seen {
@@ -238,7 +243,7 @@ func (b *builder) settle() {
 		if s.Item != nil && s.Item.N > last+1 {
 			s.Before = b.gap(last, s.Item.N)
 		}
-		for _, i := range b.more[n].items {
+		for _, i := range s.Items {
 			last = max(last, i.N)
 		}
 	}

@@ -100,6 +100,9 @@ func (s *Step) weight() int {
 		timeline.ESP: 45, timeline.ICMPError: 55, timeline.Acquire: 60, timeline.SA: 42, timeline.Neighbor: 15,
 		timeline.Policy: 30, timeline.Counter: 35, timeline.Daemon: 55, timeline.Lost: 50, timeline.Expire: 30,
 	}[s.Kind]
+	if s.Kind == timeline.Snapshot {
+		return 1 // what stands in it, the finding tells
+	}
 	if len(s.Marks) > 0 {
 		w += 100
 	}
@@ -119,12 +122,7 @@ const leastWeight = 30
 // many steps: what repeats is folded, and what bears least on it is left out.
 func (l *Ladder) Decisive(finding string, steps int) *Ladder {
 	d := l.about(finding).fold(true)
-	order := make([]int, len(d.Steps))
-	for n := range order {
-		order[n] = n
-	}
-	order = slices.DeleteFunc(order, func(n int) bool { return d.Steps[n].weight() < leastWeight })
-	slices.SortStableFunc(order, func(a, b int) int { return d.Steps[b].weight() - d.Steps[a].weight() })
+	order := slices.DeleteFunc(heaviest(d.Steps), func(n int) bool { return d.Steps[n].weight() < leastWeight })
 	order = order[:min(len(order), steps)]
 	d.Omitted = len(d.Steps) - len(order)
 	slices.Sort(order)
@@ -145,7 +143,7 @@ func (l *Ladder) about(finding string) *Ladder {
 	for n := range a.Steps {
 		s := &a.Steps[n]
 		s.Marks = slices.DeleteFunc(slices.Clone(s.Marks), func(m Mark) bool { return m.Finding != finding })
-		if len(s.Marks) > 0 {
+		if len(s.Marks) > 0 && s.Kind != timeline.Snapshot {
 			if first < 0 {
 				first = n
 			}
@@ -158,4 +156,41 @@ func (l *Ladder) about(finding string) *Ladder {
 	from, to := a.Steps[first].At.Mono-margin, a.Steps[last].At.Mono+margin
 	a.Steps = slices.DeleteFunc(a.Steps, func(s Step) bool { return s.At.Mono < from || s.At.Mono > to })
 	return &a
+}
+
+// Trimmed returns the ladder with at most that many steps: those that help least
+// are left out and counted in the gap before the next.
+func (l *Ladder) Trimmed(steps int) *Ladder {
+	t := *l
+	order := heaviest(l.Steps)
+	if len(order) <= steps {
+		return &t
+	}
+	kept := map[int]bool{}
+	for _, n := range order[:steps] {
+		kept[n] = true
+	}
+	t.Steps, t.Omitted = nil, l.Omitted+len(order)-steps
+	gap := uint64(0)
+	for n, s := range l.Steps {
+		gap += s.Before
+		if !kept[n] {
+			gap++
+			continue
+		}
+		s.Before, gap = gap, 0
+		t.Steps = append(t.Steps, s)
+	}
+	return &t
+}
+
+// heaviest returns the indexes of steps, those that help most first, equal ones
+// in their order.
+func heaviest(steps []Step) []int {
+	order := make([]int, len(steps))
+	for n := range order {
+		order[n] = n
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return steps[b].weight() - steps[a].weight() })
+	return order
 }

@@ -26,7 +26,9 @@ func (b *builder) kernel(i *timeline.Item) {
 	if s.Label == "" {
 		return
 	}
-	if i.Kind != timeline.Counter && i.Kind != timeline.Lost {
+	switch i.Kind {
+	case timeline.Counter, timeline.Lost, timeline.Snapshot: // the label says it all
+	default:
 		s.Detail = []string{analyze.Describe(i.Event)}
 	}
 	s.key = fmt.Sprintf("%d %d %s", i.Kind, n, key)
@@ -62,6 +64,8 @@ func (b *builder) eventWords(n int, i *timeline.Item) (label, key string) {
 		return "an IKE daemon listens: " + e.Listeners[0].Name, e.Listeners[0].Name
 	case *analyze.Lost:
 		return "not seen: " + e.What, e.What
+	case *analyze.Snapshot: // only where a finding rests on it
+		return "policies and SAs as they stand", "state"
 	}
 	return "", ""
 }

@@ -116,8 +116,10 @@ type Step struct {
 	Seen   []Seen
 	// Before counts what happened before this step and was not kept.
 	Before uint64
-	// Item is what the step was made of, nil where it was concluded.
-	Item *timeline.Item
+	// Item is what the step was made of, nil where it was concluded; Items are
+	// all observers' sights of it.
+	Item  *timeline.Item
+	Items []*timeline.Item
 
 	key  string           // equal for steps that fold into one
 	sums []*timeline.Item // of those folded into it, where there is something to add up

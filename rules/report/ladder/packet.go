@@ -44,15 +44,15 @@ func (b *builder) packet(i *timeline.Item) {
 // saw it, and reports whether there is one.
 func (b *builder) seenBefore(i *timeline.Item) bool {
 	for n := len(b.steps) - 1; n >= 0 && n >= len(b.steps)-64; n-- {
-		m := &b.more[n]
-		if len(m.items) == 0 || !samePacket(m.items[0], i) {
+		m := &b.steps[n]
+		if len(m.Items) == 0 || !samePacket(m.Items[0], i) {
 			continue
 		}
-		if slices.ContainsFunc(m.items, func(o *timeline.Item) bool { return o.At.Origin == i.At.Origin }) {
+		if slices.ContainsFunc(m.Items, func(o *timeline.Item) bool { return o.At.Origin == i.At.Origin }) {
 			continue
 		}
-		m.items = append(m.items, i)
-		b.steps[n].Seen = append(b.steps[n].Seen, seenAt(i))
+		m.Items = append(m.Items, i)
+		m.Seen = append(m.Seen, seenAt(i))
 		return true
 	}
 	return false

@@ -227,3 +227,6 @@ func (s *Step) say(label string) string {
 	}
 	return words
 }
+
+// Words says a step in one line, as the drawings do. They are not cleaned.
+func (s *Step) Words() string { return s.say(s.Label) }
