@@ -156,6 +156,9 @@ func (b *htmlBuilder) ladderOf(f *rules.Finding) *htmlLadder {
 // room.
 func (b *htmlBuilder) ladder(k analyze.PairKey) *htmlLadder {
 	room := min(maxHTMLSteps, maxHTMLAllSteps-b.steps)
+	if len(b.page.Ladders) >= 2 { // the worst ones may have more
+		room = min(room, maxHTMLSteps/5)
+	}
 	if len(b.page.Ladders) >= maxHTMLLadders || room <= 0 {
 		return nil
 	}

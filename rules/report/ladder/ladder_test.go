@@ -145,3 +145,50 @@ func TestFoldKeepsTheOrderOfNews(t *testing.T) {
 		t.Error("folding changed the ladder that it was made from")
 	}
 }
+
+func TestMermaid(t *testing.T) {
+	const want = `sequenceDiagram
+  box transparent glass fd00::1
+  participant H1app as app
+  participant H1IKE as IKE
+  participant H1kernel as kernel
+  end
+  box transparent teapot fd00::2
+  participant H2kernel as kernel
+  participant H2IKE as IKE
+  end
+  H1app--xH1kernel: 04:59:28.000 ping needs an SA first: dropped
+  H1kernel->>H1IKE: 04:59:28.001 * ACQUIRE: asks IKE for an SA
+  H1kernel->>H2kernel: 04:59:28.002 * NS: who has fd00::2? ×9
+  H2kernel--xH1kernel: 04:59:28.002 NA needs an SA first: dropped (likely)
+  H2IKE->>H1IKE: 04:59:28.003 IKE_SA_INIT request 0: SA, KE, Nonce, and more that does not fit
+  H1IKE-xH1kernel: 04:59:28.003 IKE answer needs the NA first (likely)
+  H2kernel-xH1kernel: 04:59:28.004 NA: here is fd00::2, dropped
+  H1kernel-xH2kernel: 04:59:28.005 NS: does not arrive (likely)
+  Note over H2kernel: 04:59:28.006 neighbour glass: FAILED
+  H1IKE--xH2IKE: 04:59:28.007 IKE answer: none is seen
+`
+	if got := Mermaid(deadlock(), options().Clean); got != want {
+		t.Errorf("got\n%swant\n%s", got, want)
+	}
+}
+
+// TestMermaidEscapes holds that what was captured ends no line, no entity and no
+// fence, and is no markup.
+func TestMermaidEscapes(t *testing.T) {
+	l := deadlock()
+	l.Hosts[0].Name = "a;b#c<script>\x1b`end"
+	l.Steps[0].Label = "x; participant y\n```<b>%%{init"
+	got := Mermaid(l, options().Clean)
+	for _, bad := range []string{"<", ">x", "`", "\x1b", "%", "{", "participant y\n", "\n`"} {
+		if strings.Contains(got, bad) {
+			t.Errorf("%q in\n%s", bad, got)
+		}
+	}
+	if lines := strings.Count(got, "\n"); lines != strings.Count(Mermaid(deadlock(), options().Clean), "\n") {
+		t.Errorf("%d lines in\n%s", lines, got)
+	}
+	if !strings.Contains(got, "a#59;b#35;c#60;script#62;") {
+		t.Errorf("got\n%s", got)
+	}
+}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/ike"
 	"ipsecdiag/analyze/spd"
 	"ipsecdiag/analyze/timeline"
 )
@@ -107,7 +108,37 @@ func ikeWords(i *timeline.Item) (label string, detail []string) {
 	if what := ikeCarries(m); what != "" {
 		label += ": " + what
 	}
-	return label, []string{m.Summary(), fmt.Sprintf("SPIs %s and %s, message ID %d", m.InitiatorSPI, m.ResponderSPI, m.MessageID)}
+	detail = []string{m.Summary(), fmt.Sprintf("SPIs %s and %s, message ID %d", m.InitiatorSPI, m.ResponderSPI, m.MessageID)}
+	return label, append(detail, vendorWords(m)...)
+}
+
+// maxVendorTexts bounds the vendor IDs that are told of one message, maxVendorText
+// the bytes of each.
+const (
+	maxVendorTexts = 4
+	maxVendorText  = 64
+)
+
+// vendorWords tells the vendor IDs that are text: some daemons put their name
+// and version there.
+func vendorWords(m *ike.Message) (lines []string) {
+	for _, v := range m.VendorIDs() {
+		if len(lines) < maxVendorTexts && isText(v.Data) {
+			lines = append(lines, "vendor ID: "+string(v.Data[:min(len(v.Data), maxVendorText)]))
+		}
+	}
+	return lines
+}
+
+// isText reports whether most of the bytes are printable ASCII.
+func isText(b []byte) bool {
+	printable := 0
+	for _, c := range b {
+		if c >= ' ' && c <= '~' {
+			printable++
+		}
+	}
+	return len(b) >= 4 && 4*printable >= 3*len(b)
 }
 
 // espWords sums up a run of ESP or AH packets.
