@@ -50,6 +50,9 @@ type TextFile struct {
 // ErrNoState is returned for a capture in which no kernel was seen.
 var ErrNoState = errors.New("holds no policies and SAs: it was not recorded by ipsecdiag watch with CAP_NET_ADMIN")
 
+// ErrNotState is returned for a text in which no line is known.
+var ErrNotState = errors.New("is neither a snapshot nor a recording, nor the output of ip xfrm or setkey, nor a setkey.conf, nor an ifcfg file")
+
 // ReadStates reads what files tell of kernels: snapshots (ipsecdiag snapshot),
 // recordings (watch -w: the state at their end), and texts (ip xfrm, setkey,
 // ifcfg-ipsecN; see package text), each plain or compressed. Errors are
@@ -162,6 +165,9 @@ func (r *stateReader) text(i int, path string, b io.Reader) error {
 		return err
 	case len(data) > maxText:
 		return fmt.Errorf("is longer than %d MiB", maxText>>20)
+	}
+	if text.Detect(data) == text.KindUnknown {
+		return ErrNotState
 	}
 	f := TextFile{Name: path, UID: -1}
 	if path == stdinPath {

@@ -118,7 +118,8 @@ func TestATextTellsWhatItDoesNotTell(t *testing.T) {
 
 func TestFilesThatHoldNoState(t *testing.T) {
 	for content, want := range map[string]error{
-		"{}": ErrNotSnapshot, "{broken": ErrNotSnapshot, `{"version":99,"time":"2026-01-01T00:00:00Z"}`: ErrNewer,
+		"root:x:0:0:root:/root:/bin/sh\n": ErrNotState,
+		"{}":                              ErrNotSnapshot, "{broken": ErrNotSnapshot, `{"version":99,"time":"2026-01-01T00:00:00Z"}`: ErrNewer,
 	} {
 		_, err := ReadStates(context.Background(), []string{"-"}, StateOptions{Stdin: strings.NewReader(content)})
 		if !errors.Is(err, want) {

@@ -120,6 +120,7 @@ func TestBadInput(t *testing.T) {
 		{"check --state /does/not/exist", "/does/not/exist: no such file or directory"},
 		{"check --state " + dir, "is a directory"},
 		{"check --state x --netns y", "give one of them"},
+		{"check --state " + text, "is neither a snapshot nor a recording"},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			ipsecdiag(t, nil, strings.Fields(c.args)...).refused(t, c.why)

@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -142,4 +143,11 @@ func (p *page) auditedLines(sum *Summary) {
 			p.hang("Not known ", yellow, plain, a.Origin+": "+m+".")
 		}
 	}
+}
+
+// judged reports whether anything could be read that an audit judges.
+func (s *Summary) judged() bool {
+	return slices.ContainsFunc(s.Audited, func(a Audited) bool {
+		return !a.unknown(analyze.PartPolicies) || !a.unknown(analyze.PartSAs)
+	})
 }

@@ -23,6 +23,8 @@ func (p *page) verdict(tops []rules.Finding, sum *Summary) {
 		p.para(0, bold, "Nothing to judge: no IKE, ESP, AH or neighbour discovery in it.")
 	case len(tops) > 0:
 		p.para(0, bold, "Nothing wrong found; "+count(uint64(len(tops)), "thing")+" worth knowing.")
+	case sum.Audited != nil && !sum.judged():
+		p.para(0, bold, "Nothing to judge: policies and SAs could not be read.")
 	default:
 		p.para(0, bold, "Nothing wrong found.")
 	}
