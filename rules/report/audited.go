@@ -53,20 +53,23 @@ func audited(h *analyze.Host) Audited {
 }
 
 func listener(l analyze.Listener) string {
-	s := l.Name
-	if s == "" {
-		s = "somebody"
+	name, about := l.Name, []string(nil)
+	if name == "" {
+		name = "somebody"
 	}
 	if l.PID != 0 {
-		s += fmt.Sprintf(" (pid %d)", l.PID)
+		about = append(about, fmt.Sprintf("pid %d", l.PID))
 	}
 	if l.Via == "pfkey" {
-		s += " by PF_KEY"
+		about = append(about, "by PF_KEY")
 	}
 	if l.Monitor {
-		s += ", a mere monitor"
+		about = append(about, "a mere monitor")
 	}
-	return s
+	if len(about) == 0 {
+		return name
+	}
+	return name + " (" + strings.Join(about, ", ") + ")"
 }
 
 // String says in a sentence what was looked at.
