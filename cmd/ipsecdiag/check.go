@@ -45,7 +45,7 @@ func newCheck(io streams) *cobra.Command {
 		Short:   "Audit policies and SAs, of this host or in files, without traffic",
 		Long:    checkLong,
 		Example: checkExample,
-		Args:    noArguments,
+		Args:    filesByFlag,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return runCheck(cmd.Context(), o, io) },
 	}
 	f := cmd.Flags()
@@ -56,6 +56,15 @@ func newCheck(io streams) *cobra.Command {
 	netnsFlag(cmd, &o.netns)
 	completeFormat(cmd)
 	return cmd
+}
+
+// filesByFlag refuses arguments: with two ends it would not be clear whose file
+// one is.
+func filesByFlag(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("check takes no arguments: %q; give each file a --state of its own", args[0])
+	}
+	return nil
 }
 
 // errUnread ends a command that had to leave something out.

@@ -116,7 +116,7 @@ func TestBadInput(t *testing.T) {
 		{"watch --acquire sometimes eth0", "must be one of auto, always, never"},
 		{"demo now", "takes no arguments"},
 		{"snapshot now", "takes no arguments"},
-		{"check now", "takes no arguments"},
+		{"check --state a b", "give each file a --state of its own"},
 		{"check --state /does/not/exist", "/does/not/exist: no such file or directory"},
 		{"check --state " + dir, "is a directory"},
 		{"check --state x --netns y", "give one of them"},
