@@ -161,7 +161,7 @@ func (c *counter) read(hand func(*countKey, *countSlot)) (quiet bool, err error)
 	if err := c.latest.Lookup(uint32(0), &latest); err != nil {
 		return false, err
 	}
-	if latest == over { // else there is nothing to look for
+	if latest >= over { // else there is nothing to look for
 		active, err = c.readKeys(over, hand)
 	}
 	return c.known-active > max(active, min(quietKeys, c.opt.keys/2)), err

@@ -187,3 +187,46 @@ func TestCounterQuiet(t *testing.T) {
 		}
 	}
 }
+
+// No frame is lost or counted twice between two intervals, however busy it is.
+func TestCounterBusy(t *testing.T) {
+	c := testCounter(t, counterOptions{link: analyze.LinkEthernet})
+	frame := append(make([]byte, 14), ethernet(etherIPv6, nil, ipv6(50, espPacket(0xb5, 1)))...)
+	const reads, burst = 20, 1000
+	enough, sent := make(chan bool), make(chan uint64)
+	go func() {
+		n := uint64(0)
+		defer func() { sent <- n }()
+		for {
+			select {
+			case <-enough:
+				return
+			default:
+			}
+			if _, _, err := c.program.Benchmark(frame, burst, nil); err != nil {
+				t.Error(err)
+				return
+			}
+			n += burst
+		}
+	}()
+	total, n := uint64(0), uint64(0)
+	read := func() {
+		if _, err := c.read(func(_ *countKey, s *countSlot) { total += s.Packets }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range reads {
+		read()
+	}
+	select {
+	case enough <- true:
+		n = <-sent
+	case n = <-sent: // it failed
+	}
+	read()
+	// Each processor hands up its first ones.
+	if total > n-firstFrames || total < n-uint64(c.processor*firstFrames) {
+		t.Errorf("counted %d of %d", total, n)
+	}
+}
