@@ -23,6 +23,12 @@ type Need struct {
 	Policy   *Policy
 	Template *Template
 	SA       *SA
+	// Stray is, where SA is nil, an outbound SA that would satisfy the template
+	// but for its source. The kernel's second look, for SAs of any source, does
+	// not compare it, and finds such an SA where both sources fall into one
+	// bucket of its hash table: by chance, then (xfrm_state_find, h_wildcard;
+	// seen on 6.1).
+	Stray *SA
 }
 
 // Verdict is the answer to a lookup.

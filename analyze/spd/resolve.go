@@ -20,9 +20,13 @@ func (db *Database) resolve(v *Verdict, p *Policy, dir Direction, f Flow) {
 		if sa == nil && t.Optional {
 			continue
 		}
+		n := Need{Policy: p, Template: t, SA: sa}
+		if sa == nil && dir == Out {
+			n.Stray = db.findFor(p, t, dir, netip.Addr{}, d, f)
+		}
 		src, dst = s, d
 		v.Decision = Protect
-		v.Needs = append(v.Needs, Need{Policy: p, Template: t, SA: sa})
+		v.Needs = append(v.Needs, n)
 	}
 }
 

@@ -3,6 +3,7 @@ package spd
 import (
 	"net/netip"
 	"reflect"
+	"strings"
 	"testing"
 )
 
@@ -57,6 +58,39 @@ func TestWhichSASatisfiesATemplate(t *testing.T) {
 				t.Errorf("dies = %t", v.Dies())
 			}
 		})
+	}
+}
+
+// TestAnSAOfAnotherSourceMayServeByChance holds what 6.1 did.
+func TestAnSAOfAnotherSourceMayServeByChance(t *testing.T) {
+	policy := pol(Out, between("::/0", "fd00::1/128"), 1, withESP)
+	stray := sa(netip.MustParseAddr("fd00::9"), glass, 0x1000)
+	db := Database{Policies: []Policy{policy}, SAs: []SA{stray}}
+	e := db.Explain(Out, answer)
+	if n := e.Verdict.MissingSA(); n == nil || n.Stray == nil || n.Stray.SPI != 0x1000 || !e.Verdict.Dies() {
+		t.Errorf("missing %+v", n)
+	}
+	if !strings.HasPrefix(e.Depends(), "SA spi 0x00001000 has another source, fd00::9, and fits otherwise") {
+		t.Errorf("depends on %q", e.Depends())
+	}
+	for name, change := range map[string]func(*SA){
+		"another reqid": func(s *SA) { s.ReqID = 8 }, "another destination": func(s *SA) { s.Dst = teapot },
+		"larval": func(s *SA) { s.SPI, s.Enc = 0, nil },
+	} {
+		other := stray
+		change(&other)
+		db.SAs = []SA{other}
+		if v := db.Lookup(Out, answer); v.MissingSA().Stray != nil {
+			t.Errorf("%s: it may serve", name)
+		}
+	}
+	db.SAs = []SA{stray, sa(teapot, glass, 0x2000)}
+	if v := db.Lookup(Out, answer); v.MissingSA() != nil || v.Needs[0].SA.SPI != 0x2000 || v.Needs[0].Stray != nil {
+		t.Errorf("with one that fits: %+v", v.Needs)
+	}
+	in := Database{Policies: []Policy{pol(In, between("::/0", "fd00::1/128"), 1, withESP)}, SAs: []SA{stray}}
+	if v := in.Lookup(In, answer); v.MissingSA() == nil || v.MissingSA().Stray != nil {
+		t.Errorf("inbound: %+v", v.Needs)
 	}
 }
 

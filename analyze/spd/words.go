@@ -145,6 +145,10 @@ func (e *Explanation) Depends() string {
 			return dependence(w.Policy, w.Other)
 		}
 	}
+	if n := e.Verdict.MissingSA(); n != nil && n.Stray != nil {
+		return fmt.Sprintf("SA spi %#08x has another source, %s, and fits otherwise. Linux uses such an SA where both sources "+
+			"happen to fall into one bucket of its hash table, which nobody can see", n.Stray.SPI, n.Stray.Src)
+	}
 	return ""
 }
 

@@ -92,6 +92,7 @@ type tally struct {
 	tied    int            // the model says that it depends
 	other   int            // and the kernel took the other one
 	again   int            // differed once and not again
+	stray   int            // SAs of another source that served
 	used    int            // policies that were seen to have decided
 }
 
@@ -139,6 +140,12 @@ func (j *judge) compare(p packet, o observed, c *tally) string {
 	c.packets++
 	c.became[p.dir.String()+" "+describe(&v, p.dir)]++
 	d := j.differs(&v, p, o)
+	if n := v.MissingSA(); d != "" && n != nil && n.Stray != nil {
+		n.SA = n.Stray // by chance; the rest of the needs may lack theirs
+		if d = j.differs(&v, p, o); d == "" {
+			c.stray++
+		}
+	}
 	if v.Tied != nil {
 		c.tied++
 	}

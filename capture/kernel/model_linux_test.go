@@ -45,7 +45,7 @@ func TestIntegrationTheModelAgreesWithTheKernel(t *testing.T) {
 		}
 		t.Logf("%d packets: %v", c.packets, c.became)
 		t.Logf("%d depended on which of two policies of equal priority wins, %d times the kernel took the other one", c.tied, c.other)
-		t.Logf("%d times a policy's time of use agreed; %d differences did not come again", c.used, c.again)
+		t.Logf("%d times a policy's time of use agreed; %d SAs of another source served; %d differences did not come again", c.used, c.stray, c.again)
 		c.enough(t)
 		return nil
 	})
