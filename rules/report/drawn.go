@@ -13,17 +13,23 @@ const decisiveSteps = 10
 // Ladder returns the ladder to draw under a finding, nil where there is none.
 type Ladder func(*rules.Finding) *ladder.Ladder
 
+// maxDrawn bounds the ladders of one report: who has more findings than that
+// reads the first ones, or asks for HTML.
+const maxDrawn = 20
+
 // Ladders returns what makes the ladder of the decisive seconds of a finding,
-// from an engine that has kept a record; nil where it has not. The findings are
-// those of the same moment.
+// from an engine that has kept a record; nil where it has not. It makes so many
+// and no more. The findings are those of the same moment.
 func Ladders(e *rules.Engine, findings []rules.Finding) Ladder {
 	if e.Timeline == nil {
 		return nil
 	}
+	drawn := 0
 	return func(f *rules.Finding) *ladder.Ladder {
-		if len(f.Pair) != 2 {
+		if len(f.Pair) != 2 || drawn >= maxDrawn {
 			return nil
 		}
+		drawn++
 		k := analyze.MakePairKey(f.Pair[0], f.Pair[1])
 		l := ladder.Build(ladder.Input{State: e.State, Timeline: e.Timeline, Findings: findings}, k)
 		return l.Decisive(f.ID, decisiveSteps)

@@ -2,6 +2,7 @@ package ladder
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"ipsecdiag/analyze"
@@ -138,13 +139,7 @@ func (b *builder) rose(host int, counter string, mono time.Duration) bool {
 
 // claimed reports whether a finding of that rule is about this pair.
 func (b *builder) claimed(rule string) bool {
-	for i := range b.in.Findings {
-		f := &b.in.Findings[i]
-		if f.Rule == rule && len(f.Pair) == 2 && analyze.MakePairKey(f.Pair[0], f.Pair[1]) == b.l.Pair {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(b.in.Findings, func(f rules.Finding) bool { return f.Rule == rule })
 }
 
 // judgeAnswer tells of an advertisement that the asker's own policy refused: it

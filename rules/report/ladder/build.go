@@ -23,6 +23,7 @@ type Input struct {
 // Build makes the ladder of a pair: every step that was kept, unfolded. It is
 // empty where there is no record of the pair.
 func Build(in Input, k analyze.PairKey) *Ladder {
+	in.Findings = about(in.Findings, k)
 	b := &builder{in: in, l: Ladder{Pair: k}}
 	items := b.items()
 	b.hosts(items)
@@ -33,6 +34,16 @@ func Build(in Input, k analyze.PairKey) *Ladder {
 	b.mark()
 	b.settle()
 	return &b.l
+}
+
+// about returns the findings about a pair.
+func about(findings []rules.Finding, k analyze.PairKey) (own []rules.Finding) {
+	for _, f := range findings {
+		if len(f.Pair) == 2 && analyze.MakePairKey(f.Pair[0], f.Pair[1]) == k {
+			own = append(own, f)
+		}
+	}
+	return own
 }
 
 // builder collects the steps of one ladder.
@@ -76,9 +87,6 @@ func (b *builder) items() []timeline.Item {
 func (b *builder) cited(i *timeline.Item) bool {
 	for f := range b.in.Findings {
 		finding := &b.in.Findings[f]
-		if len(finding.Pair) != 2 || analyze.MakePairKey(finding.Pair[0], finding.Pair[1]) != b.l.Pair {
-			continue
-		}
 		if slices.ContainsFunc(finding.Evidence, func(e rules.Evidence) bool {
 			return e.Time.Equal(i.At.Time) && e.Origin == i.At.Origin.String()
 		}) {

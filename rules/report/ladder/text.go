@@ -58,7 +58,6 @@ type drawing struct {
 	cols  [2][Kernel + 1]int // column of each line
 	lanes []int              // columns of all lines
 	lines []Line
-	dated bool // the time of the present step was written
 }
 
 // laneGap is how far apart the lines of one host are.
