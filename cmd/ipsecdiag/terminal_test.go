@@ -19,7 +19,7 @@ type terminal struct {
 
 // patience is how long a screen may take to come. It is long because the machine
 // may be busy; no test waits for it to pass.
-const patience = 10 * time.Second
+const patience = 60 * time.Second
 
 // script runs a command in a terminal and tells what became of both.
 const script = `before=$(stty -g); "$@"; echo "exit status $?"
