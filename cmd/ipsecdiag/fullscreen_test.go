@@ -88,6 +88,19 @@ func TestTerminalScreens(t *testing.T) {
 	}
 }
 
+// TestTerminalPicture holds that README.md's picture of the view shows what the
+// view shows.
+func TestTerminalPicture(t *testing.T) {
+	content, err := os.ReadFile(fixture("screenshots", "view.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := string(content)
+	height := strings.Count(want, "\n")
+	x := startTerminal(t, 104, height, nil, analyzeTUI(browsed(t)["deadlock"])...)
+	x.until("what fixtures/screenshots/view.png shows (make screenshots makes it anew)", func(screen string) bool { return screen == want })
+}
+
 func TestTerminalResize(t *testing.T) {
 	x := startTerminal(t, 80, 24, nil, analyzeTUI(browsed(t)["crowd"])...)
 	x.is("crowd-pairs", "1000 pairs")
