@@ -40,7 +40,7 @@ func (b *ndBypass) zero(dir spd.Direction, t spd.PolicyType) map[spd.Identity]bo
 		}
 		for j := range b.db.Policies {
 			p := &b.db.Policies[j]
-			if p.Type == t && p.Priority == 0 && w.catches(p) && b.really(w, p) {
+			if p.Type == t && p.Priority == 0 && w.catches(p) && b.really(w, p) && !b.replaced(p) {
 				out[p.Identity()] = true
 			}
 		}
@@ -171,9 +171,9 @@ func follow(ranked []*spd.Policy, moved []bool, to []uint32, welcome func(*spd.P
 }
 
 // welcome reports whether a policy only lets pass what is wanted, such as
-// libreswan's own bypass: it need not stay behind.
+// libreswan's own bypass, or is to be replaced: it need not stay behind.
 func (b *ndBypass) welcome(p *spd.Policy) bool {
-	return p.Priority > 0 && p.Bypass() && slices.ContainsFunc(b.wants, func(w wanted) bool {
+	return b.replaced(p) || p.Priority > 0 && p.Bypass() && slices.ContainsFunc(b.wants, func(w wanted) bool {
 		return w.dir == p.Direction && covers(&w.sel, &p.Selector)
 	})
 }

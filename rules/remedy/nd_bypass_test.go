@@ -141,6 +141,12 @@ func TestNDBypass(t *testing.T) {
 		{"priority 0 before one at 1", []spd.Policy{wide(spd.Out, 0), hostPolicy(spd.Out, 1)}, append([]string{
 			"update src fd00::1/128 dst fd00::2/128 dir out priority 3 tmpl proto esp reqid 7 mode transport",
 			"update src ::/0 dst ::/0 dir out priority 2 tmpl proto esp reqid 7 mode transport"}, at("0")...)},
+		{"priority 0 in the place of the bypass", []spd.Policy{blocked(spd.NeighborAdvertisement, 0)}, []string{
+			everybody[0], "update src ::/0 dst ::/0 type 136 dir out priority 100", everybody[2], everybody[3]}},
+		{"in the place of the bypass, and a wide bypass", []spd.Policy{blocked(spd.NeighborAdvertisement, 0), with(wide(spd.Out, 50), func(p *spd.Policy) { p.Templates = nil })}, []string{
+			"update src ::/0 dst ::/0 type 136 dir out priority 100", everybody[2], everybody[3]}},
+		{"a sub policy in the place of the bypass", []spd.Policy{with(blocked(spd.NeighborSolicitation, 0), func(p *spd.Policy) { p.Type = spd.Sub })}, append(slices.Clone(everybody),
+			"update src ::/0 dst ::/0 type 135 dir out ptype sub priority 100")},
 		{"a sub policy", []spd.Policy{with(hostPolicy(spd.Out, 50), func(p *spd.Policy) { p.Type = spd.Sub })}, append(at("25"),
 			"add src ::/0 dst ::/0 type 135 dir out ptype sub priority 25", "add src ::/0 dst ::/0 type 136 dir out ptype sub priority 25")},
 	}
@@ -156,6 +162,11 @@ func TestNDBypass(t *testing.T) {
 // shunted is strongSwan's pass shunt for a type.
 func shunted(dir spd.Direction, typ uint16, priority uint32) spd.Policy {
 	return spd.Policy{Direction: dir, Priority: priority, Selector: bypassSelector(dir, far{anyIPv6, int(typ)})}
+}
+
+// blocked is a policy with the selector of a bypass that blocks.
+func blocked(typ uint16, priority uint32) spd.Policy {
+	return with(shunted(spd.Out, typ, priority), func(p *spd.Policy) { p.Action = spd.Block })
 }
 
 func TestNDBypassLeavesAloneWhatHelpsAlready(t *testing.T) {

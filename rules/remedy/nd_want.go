@@ -51,6 +51,11 @@ type wanted struct {
 	sel spd.Selector
 }
 
+// identity is that of the bypass among the policies of a type.
+func (w *wanted) identity(t spd.PolicyType) spd.Identity {
+	return spd.Identity{Selector: w.sel, Direction: w.dir, Type: t}
+}
+
 // wants returns what is to pass, in the order in which it is shown.
 func (o NDOptions) wants(fwd bool) []wanted {
 	var all []wanted

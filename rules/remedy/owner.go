@@ -60,7 +60,8 @@ const (
 // doubt it is the daemon's: to be wrong in that costs a refusal that says what
 // to do instead; to be wrong in the other way takes a policy from under a
 // running daemon. Of an unknown daemon every policy with a reqid is its own;
-// those without are written by hand for it, as with racoon and setkey.
+// those without are written by hand for it, as with racoon and setkey. What
+// cannot be told is a pass shunt that was given a priority of its own.
 func (h *host) owner(p *spd.Policy) daemonKind {
 	for _, l := range h.daemons() {
 		kind := kindOf(l)
