@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 
@@ -89,7 +91,7 @@ func (r *fixRun) proposeFor(ctx context.Context, state *analyze.KernelState, fin
 			continue
 		}
 		r.result.Findings = append(r.result.Findings, f.ID)
-		all = append(all, report.Proposal{Finding: f, Would: would(f)})
+		all = append(all, report.Proposal{Finding: f, Would: would(f, state)})
 		bypass = bypass || slices.ContainsFunc(f.Remedies, isBypass)
 	}
 	if len(all) == 0 {
@@ -110,7 +112,7 @@ func (r *fixRun) proposeFor(ctx context.Context, state *analyze.KernelState, fin
 func isBypass(m remedy.Remedy) bool { return m.Action == string(remedy.ActionNDBypass) }
 
 // would says what would be done about a finding: by fix, or by somebody.
-func would(f *rules.Finding) []string {
+func would(f *rules.Finding, state *analyze.KernelState) []string {
 	if len(f.Remedies) == 0 {
 		return []string{"nothing that fix can do; ipsecdiag explain " + f.Rule + " says more"}
 	}
@@ -123,7 +125,26 @@ func would(f *rules.Finding) []string {
 		case m.Action == string(remedy.ActionNDByHand): // the same
 			continue
 		}
-		out = append(out, "for you to do: "+m.Title+": "+oneLine(fmt.Errorf("%s", m.Command)))
+		out = append(out, "for you to do: "+m.Title+": "+oneLine(errors.New(m.Command)))
+		if local, peer, ok := ends(f.Pair, state); ok && m.Action == "start-daemon" {
+			out = append(out, fmt.Sprintf("or, where no daemon can run: ipsecdiag fix bring-up --local %s --peer %s", local, peer))
+		}
 	}
 	return out
+}
+
+// ends tells this host's address from the peer's.
+func ends(pair []netip.Addr, state *analyze.KernelState) (local, peer netip.Addr, ok bool) {
+	if len(pair) != 2 {
+		return local, peer, false
+	}
+	for _, a := range state.Addresses {
+		switch a.Prefix.Addr() {
+		case pair[0]:
+			return pair[0], pair[1], true
+		case pair[1]:
+			return pair[1], pair[0], true
+		}
+	}
+	return local, peer, false
 }

@@ -100,7 +100,7 @@ func TestIntegrationFixAndUndo(t *testing.T) {
 	if now := h.ip("xfrm policy"); now != with || now == before {
 		t.Errorf("applied twice:\n%s", now)
 	}
-	h.must("list", statusFine, "applied let neighbour discovery pass (namespace "+h.netns+")")
+	h.must("list", statusFine, "let neighbour discovery pass (namespace "+h.netns+") applied")
 	h.must("undo", statusFine, "Undone: 1, let neighbour discovery pass.")
 	if now := h.ip("xfrm policy"); now != before {
 		t.Errorf("before:\n%s\nafter:\n%s", before, now)
@@ -198,6 +198,7 @@ func TestIntegrationFixRefusesBadInput(t *testing.T) {
 		{"neighbour --yes --peer fd00::2", "needs --peer and --lladdr"},
 		{"neighbour --yes --peer fd00::2 --lladdr 0", "is not a link-layer address"},
 		{"neighbour --yes --peer fd01::2 --lladdr 02:00:00:00:00:02", "is not on a link of this host"},
+		{"nd-bypass --yes --confirm-within -1s", "no time to confirm"},
 		{"larval-drop", "needs one value"},
 		{"larval-drop 2", "0 or 1"},
 		{"undo x", "is not the number of an application"},
@@ -361,6 +362,20 @@ func limitsOf(t *testing.T, netns string) string {
 		}
 	}
 	return "of no process"
+}
+
+// TestIntegrationFixWarnsOfItsOwnConnection: the variable is a parent's, as with
+// sudo.
+func TestIntegrationFixWarnsOfItsOwnConnection(t *testing.T) {
+	h := newFixHost(t)
+	for client, warned := range map[string]bool{"fd00::2": true, "fd00::3": false} {
+		cmd := exec.Command("sh", append([]string{"-c", `env -u SSH_CONNECTION "$@"; exit $?`, "sh", program}, h.args("manual-sa --local fd00::1 --peer fd00::2")...)...)
+		cmd.Env = append(os.Environ(), "SSH_CONNECTION="+client+" 50000 fd00::1 22")
+		r := finish(t, cmd)
+		if r.status != statusError || strings.Contains(r.stderr, "you are connected from fd00::2, and this concerns that very connection") != warned {
+			t.Errorf("client %s: got %+v", client, r)
+		}
+	}
 }
 
 // TestFixFrom takes the findings from a recording of other hosts: shown, never

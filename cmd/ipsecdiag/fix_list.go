@@ -95,7 +95,7 @@ func statusWords(e *apply.Entry) string {
 	case e.Status == apply.Gone:
 		return "gone with a reboot"
 	case e.Pending():
-		return fmt.Sprintf("applied, undone at %s unless confirmed", e.Deadline.Local().Format(time.TimeOnly))
+		return fmt.Sprintf("applied; it will be undone at %s unless confirmed", e.Deadline.Local().Format(time.TimeOnly))
 	}
 	return "applied"
 }

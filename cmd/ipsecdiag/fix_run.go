@@ -48,6 +48,9 @@ func openFix(o *fixOptions, io streams) (*fixRun, error) {
 	if err := permittedToFix(); err != nil {
 		return nil, err
 	}
+	if o.confirmWithin < 0 {
+		return nil, fmt.Errorf("--confirm-within %v: no time to confirm", o.confirmWithin)
+	}
 	if err := guardSecrets(); err != nil {
 		return nil, err
 	}
@@ -110,6 +113,7 @@ func (r *fixRun) propose(ctx context.Context, p proposal, refused error) error {
 		r.tellFiles(x, "Would write")
 		return r.finish(nil)
 	}
+	r.warnSession(&p.plan)
 	if err := r.ask(ctx, len(p.plan.Steps)); err != nil {
 		return r.fail(err)
 	}

@@ -47,16 +47,12 @@ type Applied struct {
 	Title  string
 }
 
-// AppliedList writes what was applied, one a line.
+// AppliedList writes what was applied, and beneath each what became of it.
 func AppliedList(w io.Writer, all []Applied, o Options) error {
 	p := newPage(o)
-	statuses := 0
 	for _, a := range all {
-		statuses = max(statuses, displayWidth(a.Status))
-	}
-	for _, a := range all {
-		pad := strings.Repeat(" ", statuses-displayWidth(a.Status))
-		p.hang(fmt.Sprintf("%4d  %s  %s%s  ", a.ID, a.When, a.Status, pad), plain, plain, a.Title)
+		p.hang(fmt.Sprintf("%4d  %s  ", a.ID, a.When), plain, bold, a.Title)
+		p.para(6, plain, a.Status)
 	}
 	return p.flush(w)
 }
