@@ -41,10 +41,21 @@ func detach(program string, args []string) error {
 const initNamespace = "/proc/1/ns/net"
 
 // findNamespace returns the path of the network namespace with that inode: the
-// first process's, or one with a name.
+// first process's, or one with a name. Such a path lasts.
 func findNamespace(inode string) (path string, ok bool) {
-	paths, _ := filepath.Glob(filepath.Join(netns.Dir, "*"))
-	for _, p := range append([]string{initNamespace}, paths...) {
+	named, _ := filepath.Glob(filepath.Join(netns.Dir, "*"))
+	return withInode(inode, append([]string{initNamespace}, named...))
+}
+
+// findHolder returns the path of that namespace by way of a process that is in
+// it, as those of containers are.
+func findHolder(inode string) (path string, ok bool) {
+	held, _ := filepath.Glob("/proc/[0-9]*/ns/net")
+	return withInode(inode, held)
+}
+
+func withInode(inode string, paths []string) (path string, ok bool) {
+	for _, p := range paths {
 		var st unix.Stat_t
 		if unix.Stat(p, &st) == nil && strconv.FormatUint(st.Ino, 10) == inode {
 			return p, true

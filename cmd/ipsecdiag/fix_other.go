@@ -11,3 +11,5 @@ func guardSecrets() error { return kernel.ErrNeedsLinux }
 func detach(string, []string) error { return kernel.ErrNeedsLinux }
 
 func findNamespace(string) (string, bool) { return "", false }
+
+func findHolder(string) (string, bool) { return "", false }

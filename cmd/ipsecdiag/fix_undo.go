@@ -128,7 +128,11 @@ func (r *fixRun) enter(e *apply.Entry) error {
 	}
 	path, ok := findNamespace(e.Namespace)
 	if !ok {
-		return fmt.Errorf("%d was applied in a network namespace that has no name here: give --netns", e.ID)
+		path, ok = findHolder(e.Namespace)
+	}
+	if !ok {
+		return fmt.Errorf("%d was applied in a network namespace that has neither name nor process here; if it is gone, so is all that was applied: "+
+			"else give --netns", e.ID)
 	}
 	r.netns, r.result.Netns = path, path
 	r.kernel = kernel.NewHandle(kernel.Options{Netns: path, Warn: r.io.say})
