@@ -74,7 +74,7 @@ func applyFlags(cmd *cobra.Command, o *fixOptions) {
 	f.BoolVarP(&o.dryRun, "dry-run", "n", false, "show what would be done, and stop")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask")
 	f.BoolVar(&o.verify, "verify", false, "send a packet, and see whether it helped")
-	f.DurationVar(&o.confirmWithin, "confirm-within", 0, "undo it after this `TIME` (60s) unless fix confirm comes")
+	f.DurationVar(&o.confirmWithin, "confirm-within", 0, "undo it after this `TIME` unless confirmed")
 	if cmd.Name() != "fix" {
 		exportFlags(cmd, &o.exportOptions)
 	}

@@ -126,25 +126,24 @@ func would(f *rules.Finding, state *analyze.KernelState) []string {
 			continue
 		}
 		out = append(out, "for you to do: "+m.Title+": "+oneLine(errors.New(m.Command)))
-		if local, peer, ok := ends(f.Pair, state); ok && m.Action == "start-daemon" {
-			out = append(out, fmt.Sprintf("or, where no daemon can run: ipsecdiag fix bring-up --local %s --peer %s", local, peer))
+		if m.Action == "start-daemon" {
+			out = append(out, "or, where no daemon can run: ipsecdiag fix bring-up "+pairFlags(f.Pair, state))
 		}
 	}
 	return out
 }
 
-// ends tells this host's address from the peer's.
-func ends(pair []netip.Addr, state *analyze.KernelState) (local, peer netip.Addr, ok bool) {
-	if len(pair) != 2 {
-		return local, peer, false
-	}
-	for _, a := range state.Addresses {
-		switch a.Prefix.Addr() {
-		case pair[0]:
-			return pair[0], pair[1], true
-		case pair[1]:
-			return pair[1], pair[0], true
+// pairFlags are the flags that name this host's address and the peer's.
+func pairFlags(pair []netip.Addr, state *analyze.KernelState) string {
+	if len(pair) == 2 {
+		for _, a := range state.Addresses {
+			switch a.Prefix.Addr() {
+			case pair[0]:
+				return fmt.Sprintf("--local %s --peer %s", pair[0], pair[1])
+			case pair[1]:
+				return fmt.Sprintf("--local %s --peer %s", pair[1], pair[0])
+			}
 		}
 	}
-	return local, peer, false
+	return "--local ADDR --peer ADDR"
 }

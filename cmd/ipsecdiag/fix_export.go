@@ -28,8 +28,8 @@ type exportOptions struct {
 
 func exportFlags(cmd *cobra.Command, o *exportOptions) {
 	f := cmd.Flags()
-	f.StringVar(&o.peerScript, "peer-script", "", "write what the peer must run to this `FILE`, for ip -batch")
-	f.StringVar(&o.export, "export", "", "write permanent configuration: `FORMAT` ip, setkey, ifcfg, swanctl or systemd")
+	f.StringVar(&o.peerScript, "peer-script", "", "write what the peer must run to this `FILE`")
+	f.StringVar(&o.export, "export", "", "write permanent configuration, in this `FORMAT`:\nip, setkey, ifcfg, swanctl or systemd")
 	f.StringVar(&o.side, "side", string(remedy.SideLocal), "whose configuration: `local` or peer")
 	f.StringVarP(&o.output, "output", "o", ".", "write it into this `DIR`")
 	f.BoolVar(&o.force, "force", false, "overwrite files that are there")

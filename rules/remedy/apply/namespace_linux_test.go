@@ -89,12 +89,7 @@ func (ns *testNS) journal() *Journal {
 	if err != nil {
 		ns.t.Fatal(err)
 	}
-	dir, err := os.MkdirTemp("/dev/shm", "ipsecdiag-fix-") // many writes through to the disk
-	if err != nil {
-		dir = ns.t.TempDir()
-	}
-	ns.t.Cleanup(func() { os.RemoveAll(dir) })
-	return OpenJournal(filepath.Join(dir, "journal"), boot)
+	return OpenJournal(filepath.Join(fastDir(ns.t), "journal"), boot)
 }
 
 // randomSets is how many random sets are tried; IPSECDIAG_SETS says fewer where
