@@ -5,6 +5,7 @@ import (
 	crand "crypto/rand"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -92,20 +93,9 @@ func (ns *testNS) journal() *Journal {
 	return OpenJournal(filepath.Join(fastDir(ns.t), "journal"), boot)
 }
 
-// randomSets is how many random sets are tried; IPSECDIAG_SETS says fewer where
-// the machine is emulated.
-func randomSets(t *testing.T) int {
-	t.Helper()
-	v := os.Getenv("IPSECDIAG_SETS")
-	if v == "" {
-		return 200
-	}
-	n, err := strconv.Atoi(v)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n
-}
+// randomSets is how many random sets are tried. Fewer do where the machine is
+// emulated.
+var randomSets = flag.Int("fix-sets", 200, "random sets of policies and SAs")
 
 // randomPolicies is an ip batch of up to a dozen policies that overlap and tie.
 func randomPolicies(r *rand.Rand) string {
@@ -160,8 +150,7 @@ func TestIntegrationRandomPolicySetsComeBack(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	r := rand.New(rand.NewPCG(seed, 0))
 	planned, replaced := 0, 0
-	sets := randomSets(t)
-	for set := range sets {
+	for set := range *randomSets {
 		batch := randomPolicies(r)
 		ns.fill(batch)
 		before := ns.policies()
@@ -186,8 +175,8 @@ func TestIntegrationRandomPolicySetsComeBack(t *testing.T) {
 				strings.Join(remedy.Commands(plan.Steps), "\n"), err, report.Left, before, after)
 		}
 	}
-	t.Logf("seed %d: of %d sets %d had a bypass planned, %d had policies replaced", seed, sets, planned, replaced)
-	if planned < sets/8 || replaced < sets/8 {
+	t.Logf("seed %d: of %d sets %d had a bypass planned, %d had policies replaced", seed, *randomSets, planned, replaced)
+	if planned < *randomSets/8 || replaced < *randomSets/8 {
 		t.Errorf("seed %d: the sets show too little: %d planned, %d replaced", seed, planned, replaced)
 	}
 }
@@ -211,7 +200,7 @@ func (ns *testNS) withESP() *testNS {
 	}
 	probe := "xfrm state add src fd00::1 dst fd00::3 proto esp spi 0x999 enc cbc(aes) 0x" + strings.Repeat("0", 32) + " auth hmac(sha1) 0x" + strings.Repeat("0", 40)
 	if out, err := exec.Command("ip", append([]string{"-n", ns.name}, strings.Fields(probe)...)...).CombinedOutput(); err != nil {
-		ns.t.Skipf("this kernel has no ESP (%s); the lab's check fix-random runs it", strings.TrimSpace(string(out)))
+		ns.t.Skipf("this kernel has no ESP (%s); the lab runs it", strings.TrimSpace(string(out)))
 	}
 	return ns
 }
@@ -233,7 +222,7 @@ func TestIntegrationRandomSASetsComeBack(t *testing.T) {
 	seed := uint64(time.Now().UnixNano())
 	r := rand.New(rand.NewPCG(seed, 1))
 	j, planned := ns.journal(), 0
-	for set := range randomSets(t) {
+	for set := range *randomSets {
 		batch := randomPolicies(r)
 		ns.fill(batch + randomSAs(r))
 		policies, states := ns.policies(), ns.states()
@@ -260,7 +249,7 @@ func TestIntegrationRandomSASetsComeBack(t *testing.T) {
 		}
 	}
 	t.Logf("seed %d: %d sets had something planned", seed, planned)
-	if planned < randomSets(t)/8 {
+	if planned < *randomSets/8 {
 		t.Errorf("seed %d: the sets show too little: %d planned", seed, planned)
 	}
 }
