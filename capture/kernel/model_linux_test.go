@@ -142,7 +142,8 @@ func (w *wire) hasESP() bool {
 }
 
 // cutsMarks reports whether the kernel keeps only that part of a mark's value
-// that its mask covers (6.18), or all of it, which then matches nothing (6.1).
+// that its mask covers (6.1.0-56 of Debian and 6.18 do), or all of it, which then
+// matches nothing.
 func (w *wire) cutsMarks(t *testing.T) bool {
 	tr := trial{}
 	tr.db.Policies = []spd.Policy{{
