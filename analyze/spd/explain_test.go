@@ -285,6 +285,16 @@ func TestExplanationsOfWhatElseMayHappen(t *testing.T) {
 	}
 }
 
+func TestAnOffloadedPolicyIsTheDevicesAffair(t *testing.T) {
+	for flags, want := range map[uint8]bool{0: false, 1: false, 4: true, 5: true} {
+		db := Database{Policies: []Policy{pol(Out, between("::/0", "::/0"), 1, func(p *Policy) { p.Offload = &Offload{IfIndex: 3, Flags: flags} })}}
+		e := db.Explain(Out, answer)
+		if got := strings.HasPrefix(e.Depends(), "the policy is handed to the device #3 whole"); got != want {
+			t.Errorf("flags %d: depends on %q", flags, e.Depends())
+		}
+	}
+}
+
 func TestPoliciesOfSocketsAreTold(t *testing.T) {
 	pair := between("fd00::2/128", "fd00::1/128")
 	db := Database{Policies: []Policy{pol(Out, pair, 0, socket), pol(In, pair, 0, socket), pol(Out, pair, 10, withESP), pol(Out, icmp6(pair, 135, -1), 0, socket)}}

@@ -248,7 +248,7 @@ func TestFlushedPoliciesAreForgotten(t *testing.T) {
 	db.FlushPolicies(Sub)
 	db.FlushSAs(ProtoAny)
 	for i := range indexFrom {
-		db.PutPolicy(pol(Out, icmp6(between("::/0", "::/0"), i+100, -1), 10, withESP))
+		db.PutPolicy(pol(Out, icmp6(between("fd00::/16", "fd00::/16"), i+100, -1), 10, withESP))
 		db.PutSA(sa(glass, teapot, uint32(i+1)))
 	}
 	if v := db.Lookup(Out, f); len(v.Policies) != 0 {
@@ -256,6 +256,9 @@ func TestFlushedPoliciesAreForgotten(t *testing.T) {
 	}
 	if v := db.Lookup(Out, ICMPv6Flow(teapot, glass, 107)); v.Decision != Protect || !v.Dies() {
 		t.Errorf("%s, dies %t", v.Decision, v.Dies())
+	}
+	if i := db.findSA(&SA{Dst: teapot, Proto: ProtoESP, SPI: 5}); i != 4 {
+		t.Errorf("an SA is found at %d, want 4", i)
 	}
 }
 

@@ -145,12 +145,21 @@ func (e *Explanation) Depends() string {
 			return dependence(w.Policy, w.Other)
 		}
 	}
+	for _, p := range e.Verdict.Policies {
+		if p.Offload != nil && p.Offload.Flags&offloadPacket != 0 {
+			return fmt.Sprintf("the policy is handed to the device #%d whole (packet offload): what the device does with packets "+
+				"is not seen here, and the kernel keeps such policies before others (xfrm_policy_insert_list)", p.Offload.IfIndex)
+		}
+	}
 	if n := e.Verdict.MissingSA(); n != nil && n.Stray != nil {
 		return fmt.Sprintf("SA spi %#08x has another source, %s, and fits otherwise. Linux uses such an SA where both sources "+
 			"happen to fall into one bucket of its hash table, which nobody can see", n.Stray.SPI, n.Stray.Src)
 	}
 	return ""
 }
+
+// offloadPacket is XFRM_OFFLOAD_PACKET.
+const offloadPacket = 4
 
 func dependence(p, o *Policy) string {
 	words := fmt.Sprintf("two policies of the same priority %d would do different things. ", p.Priority)
