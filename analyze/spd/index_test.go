@@ -240,11 +240,12 @@ func TestAnInboundTemplateWithoutADestinationTakesAnySA(t *testing.T) {
 func TestFlushedPoliciesAreForgotten(t *testing.T) {
 	var db Database
 	for i := range indexFrom {
-		db.PutPolicy(pol(Out, icmp6(between("::/0", "::/0"), i, -1), 10, sub))
+		db.PutPolicy(pol(Out, icmp6(between("fd01::/16", "fd01::/16"), i, -1), 10, sub))
 		db.PutSA(sa(teapot, glass, uint32(i+1)))
 	}
 	f := ICMPv6Flow(teapot, glass, 7)
 	db.Lookup(Out, f)
+	db.DeleteSA(sa(teapot, glass, 0x1000)) // there is none, but an index now
 	db.FlushPolicies(Sub)
 	db.FlushSAs(ProtoAny)
 	for i := range indexFrom {
