@@ -143,7 +143,7 @@ func TestFilesThatHoldNoState(t *testing.T) {
 func TestCommonName(t *testing.T) {
 	for want, names := range map[string][]string{
 		"glass": {"glass.policy.txt", "glass.state.txt"}, "a.conf": {"a.conf"}, "policy+state": {"policy", "state"},
-		"ifcfg-ipsec0+keys-ipsec0": {"ifcfg-ipsec0", "keys-ipsec0"},
+		"ifcfg-ipsec0+keys-ipsec0": {"ifcfg-ipsec0", "keys-ipsec0"}, "web": {"web-sp.txt", "web-sa.txt"},
 	} {
 		if got := commonName(names); got != want {
 			t.Errorf("%q are %q, want %q", names, got, want)

@@ -109,8 +109,9 @@ func commonName(names []string) string {
 			common = common[:len(common)-1]
 		}
 	}
-	if common = strings.TrimRight(common, ".-_ "); len(common) > 1 && !strings.HasSuffix(common, "/") {
-		return common
+	const between = ".-_ "
+	if i := strings.LastIndexAny(common, between); i > 0 && !strings.Contains(common, "/") {
+		return strings.TrimRight(common[:i], between)
 	}
 	return strings.Join(names, "+")
 }
