@@ -24,7 +24,7 @@ func (io streams) fullScreen() bool {
 
 // show runs the view until it is left or the context ends.
 func (io streams) show(ctx context.Context, source live.Source, o live.Options) error {
-	o.Rules = rules.All
+	o.Rules, o.ASCII = rules.All, !knowsUnicode()
 	t := live.Terminal{Out: io.out, Color: wantsColor()}
 	if isTerminal(io.in) {
 		t.In = io.in

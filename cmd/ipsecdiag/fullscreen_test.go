@@ -195,3 +195,15 @@ func TestTerminalPager(t *testing.T) {
 		}
 	}
 }
+
+// TestTerminalOfAnotherLocale holds that a terminal whose locale is not of UTF-8
+// gets ASCII only.
+func TestTerminalOfAnotherLocale(t *testing.T) {
+	x := startTerminal(t, 80, 24, []string{"LC_ALL=C"}, analyzeTUI(browsed(t)["deadlock"])...)
+	screen := x.shows(">x fd00::1 - fd00::2", "unansw. 9x")
+	if strings.ContainsFunc(screen, func(r rune) bool { return r >= 0x80 }) {
+		t.Errorf("the screen is\n%s", screen)
+	}
+	x.keys("q")
+	x.left(statusFound)
+}

@@ -190,3 +190,22 @@ func TestRecordingOnFullDisk(t *testing.T) {
 		}
 	}
 }
+
+// TestCompletionInNamespace holds that the interfaces of the namespace that is
+// named are offered, and no others.
+func TestCompletionInNamespace(t *testing.T) {
+	ns := namespace(t)
+	if out, err := exec.Command("ip", "-n", ns, "link", "add", "offered0", "type", "veth").CombinedOutput(); err != nil {
+		t.Skipf("needs veth: %v: %s", err, out)
+	}
+	r := ipsecdiag(t, nil, "__complete", "watch", "--netns", ns, "offered")
+	if !strings.Contains(r.stdout, "offered0\n") || strings.Contains(r.stdout, "\neth0\n") {
+		t.Errorf("got %+v", r)
+	}
+	if r := ipsecdiag(t, nil, "__complete", "watch", "--netns", ns, "lo", ""); strings.Contains(r.stdout, "any") || strings.Contains(r.stdout, "lo\n") {
+		t.Errorf("what is given already is offered again: %+v", r)
+	}
+	if r := ipsecdiag(t, nil, "__complete", "watch", "--netns", ns[:20]); !strings.Contains(r.stdout, ns) {
+		t.Errorf("got %+v", r)
+	}
+}

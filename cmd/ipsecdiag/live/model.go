@@ -195,5 +195,8 @@ func (m *Model) View() tea.View {
 	if m.width > 0 && m.height > 0 {
 		v.Content = strings.Join(m.draw(), "\n")
 	}
+	if m.options.ASCII {
+		v.Content = asASCII(v.Content)
+	}
 	return v
 }

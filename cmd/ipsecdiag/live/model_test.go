@@ -108,6 +108,26 @@ func TestWithoutColor(t *testing.T) {
 	}
 }
 
+// TestASCII holds that a terminal that knows no other characters gets none, in
+// the same places.
+func TestASCII(t *testing.T) {
+	source := deadlocked(t)
+	for _, keys := range []string{"", "enter", "enter enter", "f", "?", "/"} {
+		m := open(source, 200, 50, true)
+		press(m, keys)
+		unicode := strings.Split(m.View().Content, "\n")
+		m.options.ASCII = true
+		for i, line := range strings.Split(m.View().Content, "\n") {
+			if strings.ContainsFunc(line, func(r rune) bool { return r >= 0x80 || r == '?' && !strings.Contains(unicode[i], "?") }) {
+				t.Errorf("%q: %q is not ASCII, or a sign is not known", keys, line)
+			}
+			if ansi.StringWidth(line) != ansi.StringWidth(unicode[i]) {
+				t.Errorf("%q: %q is not as wide as %q", keys, line, unicode[i])
+			}
+		}
+	}
+}
+
 func TestSelectionStays(t *testing.T) {
 	source := crowded(t, 50)
 	m := open(source, 80, 24, false)

@@ -22,4 +22,5 @@ type Options struct {
 	// Still is set where nothing more will come: a file that was read.
 	Still bool
 	Rules []*rules.Rule // to be explained
+	ASCII bool          // for terminals that know no other characters
 }
