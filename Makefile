@@ -10,6 +10,18 @@ STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 # What the tests run besides what the lab installs (go run ./fixtures/lab deps).
 TEST_PACKAGES = tshark tcpdump cpio tmux chromium
+# And what make bench compares with, or sends traffic with.
+BENCH_PACKAGES = tshark tcpdump zstd netsniff-ng
+
+# install gives the commands to install packages whose programs have their names.
+define install
+@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
+	echo "not root on Debian: nothing is installed, some of it will be skipped"; exit 0; fi; \
+missing=$$(for p in $(1); do command -v $$p >/dev/null || echo $$p; done); \
+if [ -n "$$missing" ]; then \
+	apt-get update -q && \
+	DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; fi
+endef
 
 .PHONY: build
 build: # the program, static, in ./ipsecdiag
@@ -25,13 +37,9 @@ test: deps # every test that can run here
 
 .PHONY: deps
 deps: # install what the tests need, where that is possible
-	@if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then \
-		echo "not root on Debian: nothing is installed, some tests will be skipped"; exit 0; fi; \
-	missing=$$(for p in $(TEST_PACKAGES); do command -v $$p >/dev/null || echo $$p; done); \
-	if [ -n "$$missing" ]; then \
-		apt-get update -q && \
-		DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$missing; fi; \
-	if [ "$$(uname -m)" = x86_64 ]; then $(GO) run ./fixtures/lab deps; fi
+	$(call install,$(TEST_PACKAGES))
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ "$$(uname -m)" = x86_64 ]; then \
+		$(GO) run ./fixtures/lab deps; fi
 
 .PHONY: lint
 lint: # formatting, go vet for three systems, staticcheck
@@ -53,8 +61,9 @@ race: # the tests under the race detector, which needs a C compiler
 	CGO_ENABLED=1 $(GO) test -race ./analyze/... ./rules/... ./cmd/ipsecdiag/live
 
 .PHONY: bench
-bench: # against tcpdump and tshark on the same file, then the decoders alone
-	$(GO) run ./fixtures/bench
+bench: # against tcpdump, tshark and others, then the decoders alone
+	$(call install,$(BENCH_PACKAGES))
+	$(GO) run ./fixtures/bench -o fixtures/bench/RESULTS.md
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 # FUZZTIME is per fuzz target.

@@ -127,7 +127,7 @@ func (l *live) drain() error {
 	for !l.stopped {
 		block := l.socket.ring.block()
 		if block == nil {
-			if more, err := l.socket.poll(2 * retireMillis * time.Millisecond); err != nil || !more {
+			if more, err := l.socket.poll(4 * retireMillis * time.Millisecond); err != nil || !more {
 				return err
 			}
 			continue

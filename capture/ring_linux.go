@@ -11,11 +11,12 @@ import (
 // The ring's shape. Version 3 packs frames of any length behind each other, so
 // that the short copies of ESP cost what they are long; version 2 would need
 // slots of the longest frame. A block is handed over when it is full, or
-// retireMillis after its first frame: that is how late an event can be.
+// retireMillis after its first frame, twice that at most: that is how late an
+// event can be.
 const (
 	ringBlockSize = 256 << 10 // above the longest control frame
 	ringBlocks    = 16        // 4 MiB in all
-	retireMillis  = 60
+	retireMillis  = 30
 	// ringFrameSize only has to be aligned and fit a block: version 3 makes no
 	// slots of it.
 	ringFrameSize = 2048

@@ -11,9 +11,11 @@ import (
 
 // Defaults of Sequence.
 const (
-	// defaultWindow is how long events are held to be ordered: a block of the
-	// capture ring comes up to 100 ms late.
-	defaultWindow = 200 * time.Millisecond
+	// defaultWindow is how long events are held to be ordered. A block of the
+	// capture ring comes up to 60 ms late, and its reader may be waiting for the
+	// kernel's counts. A tick is a second after the last at most, so what proves
+	// a fault is told within 1.15 s.
+	defaultWindow = 150 * time.Millisecond
 	// maxHeld bounds the events that are held; beyond that the earliest go
 	// through before their window is over.
 	maxHeld = 65536
@@ -25,7 +27,7 @@ const (
 
 // SequenceOptions tell how live sources are merged. The zero value is ready.
 type SequenceOptions struct {
-	// Window is how long events are held to be ordered, 200 ms if zero.
+	// Window is how long events are held to be ordered, 150 ms if zero.
 	Window time.Duration
 	// Origin is that of the Lost events that tell of steps of the clock.
 	Origin analyze.Origin
