@@ -1,6 +1,7 @@
 package ladder
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -30,6 +31,8 @@ func Build(in Input, k analyze.PairKey) *Ladder {
 	for i := range items {
 		b.add(&items[i])
 	}
+	// A run of ESP is told of when it has gone on for a while, and began before.
+	slices.SortStableFunc(b.steps, func(x, y Step) int { return cmp.Compare(x.At.Mono, y.At.Mono) })
 	b.judge()
 	b.mark()
 	b.settle()
@@ -79,7 +82,7 @@ func (b *builder) items() []timeline.Item {
 			}
 		}
 	}
-	slices.SortStableFunc(all, func(x, y timeline.Item) int { return int(x.At.Mono - y.At.Mono) })
+	slices.SortStableFunc(all, func(x, y timeline.Item) int { return cmp.Compare(x.At.Mono, y.At.Mono) })
 	return all
 }
 

@@ -50,11 +50,7 @@ func (b *builder) eventWords(n int, i *timeline.Item) (label, key string) {
 	case *analyze.NeighborChange:
 		return "neighbour " + b.l.Hosts[1-n].Label() + ": " + e.Neighbor.State, e.Neighbor.State
 	case *analyze.Counters:
-		label = riseWords(i.Rises)
-		for _, r := range i.Rises {
-			key += r.Counter + " "
-		}
-		return label, key
+		return riseWords(i.Rises), "" // all of them fold into one
 	case *analyze.PolicyChange:
 		return policyWords(e)
 	case *analyze.Daemon:
@@ -80,23 +76,18 @@ func brief(kind timeline.Kind, label string) string {
 	return short
 }
 
-// riseWords names the counters that rose, and says what the most telling of
-// them means.
+// riseWords names the counters that rose, and says what it means where it is one
+// alone.
 func riseWords(rises []timeline.Rise) string {
-	words, meaning := "", ""
-	for k, r := range rises {
-		if k > 0 {
-			words += ", "
-		}
-		words += fmt.Sprintf("%s +%d", r.Counter, r.By)
-		if meaning == "" {
-			meaning = counterMeaning[r.Counter]
-		}
+	var words []string
+	for _, r := range rises {
+		words = append(words, fmt.Sprintf("%s +%d", r.Counter, r.By))
 	}
-	if meaning != "" {
-		words += ": " + meaning
+	text := strings.Join(words, ", ")
+	if len(rises) == 1 && counterMeaning[rises[0].Counter] != "" {
+		text += ": " + counterMeaning[rises[0].Counter]
 	}
-	return words
+	return text
 }
 
 // counterMeaning says of packets what a counter counts (net/xfrm, as in
@@ -145,11 +136,12 @@ func policyWords(e *analyze.PolicyChange) (label, key string) {
 	case p.Action == spd.Block:
 		what = "blocking"
 	}
-	words := "packets"
+	label, key = fmt.Sprintf("%s policy %s, %s", what, e.Change, p.Direction), fmt.Sprint(e.Change, what, p.Direction)
 	if p.Selector.Proto != spd.ProtoAny {
-		words, _ = flowWords(p.Selector)
+		words, _ := flowWords(p.Selector)
+		label += ", of " + words
 	}
-	return fmt.Sprintf("%s policy %s, %s, of %s", what, e.Change, p.Direction, words), fmt.Sprint(e.Change, what, p.Direction)
+	return label, key
 }
 
 // acquire makes steps of an ACQUIRE: the packet that a policy caught, and the
