@@ -15,6 +15,7 @@ on the wire and in the kernel.
   ipsecdiag analyze FILE...      the same from a capture or a recording
   ipsecdiag check                audit its policies and SAs, without traffic
   ipsecdiag lookup SRC DST       which policy catches a packet, and why
+  ipsecdiag fix                  mend it, and take that back
 
 Exit status: 0 nothing of severity warning or worse, 1 at least one such
 finding that no other explains, 2 it could not do its work.`
