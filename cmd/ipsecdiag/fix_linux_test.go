@@ -96,7 +96,10 @@ func TestIntegrationFixAndUndo(t *testing.T) {
 	}
 	h.must("nd-bypass --yes", statusFine, "Applied as number 1.")
 	with := h.ip("xfrm policy")
-	h.must("nd-bypass --yes", statusFine, "nothing to do: neighbour discovery passes already")
+	again := h.must("nd-bypass --yes", statusFine, "nothing to do: neighbour discovery passes already")
+	if !strings.Contains(again.stdout, "It was applied as number 1.") {
+		t.Errorf("the journal was not asked: %s", again.stdout)
+	}
 	if now := h.ip("xfrm policy"); now != with || now == before {
 		t.Errorf("applied twice:\n%s", now)
 	}
@@ -153,7 +156,7 @@ func TestIntegrationFixJSON(t *testing.T) {
 	if d.Version != 1 || d.Status != fixApplied || d.ID != 1 || len(d.Commands) != 5 || len(d.Proofs) != 1 || !d.Proofs[0].Holds {
 		t.Errorf("got %+v", d)
 	}
-	if d := decode(h.must("nd-bypass --yes --format json", statusFine, "")); d.Status != fixNothing || d.ID != 0 {
+	if d := decode(h.must("nd-bypass --yes --format json", statusFine, "")); d.Status != fixNothing || d.ID != 1 {
 		t.Errorf("got %+v", d)
 	}
 	if d := decode(h.must("undo --format json", statusFine, "")); d.Status != fixUndone || d.ID != 1 {

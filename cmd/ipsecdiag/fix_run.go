@@ -161,6 +161,17 @@ func (r *fixRun) dropFiles() {
 // standing does what may be asked for of what stands already: to prove it, or
 // to write its files.
 func (r *fixRun) standing(ctx context.Context, p proposal) error {
+	if r.journal == nil { // somebody else's host
+		return nil
+	}
+	e, _, err := r.journal.Standing(ctx, r.kernel, func(e *apply.Entry) bool { return e.Applies(p.plan.Action, p.plan.Params) })
+	if err != nil {
+		return err
+	}
+	if e != nil {
+		r.result.ID = e.ID
+		r.tell(fmt.Sprintf("It was applied as number %d.", e.ID))
+	}
 	if r.wanted() {
 		if err := r.exportStanding(ctx, &p.plan); err != nil {
 			return err
