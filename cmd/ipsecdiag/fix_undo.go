@@ -21,9 +21,9 @@ that stands. What somebody else has changed since is left alone, and named.`
 
 // undoOptions are undo's own flags. Those of the timer are hidden.
 type undoOptions struct {
-	after             time.Duration
-	unlessConfirmed   bool
-	givenID, pickedID int
+	after           time.Duration
+	unlessConfirmed bool
+	givenID         int
 }
 
 func newFixUndo(io streams, o *fixOptions) *cobra.Command {
