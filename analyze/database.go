@@ -13,7 +13,7 @@ import (
 func (k *KernelState) Database() spd.Database {
 	return spd.Database{
 		Policies: slices.Clone(k.Policies), SAs: slices.Clone(k.SAs), Defaults: k.Defaults,
-		Devices: k.devices(),
+		Devices: k.devices(), Order: spd.OrderOn(k.Release),
 	}
 }
 

@@ -217,6 +217,33 @@ func tunnelESP(src, dst string) func(*spd.Policy) {
 	}
 }
 
+// TestWhatIsNotFatalIsAWarning: where the first resolution passes, a lost probe
+// makes gaps and a lost detection of duplicates makes nothing.
+func TestWhatIsNotFatalIsAWarning(t *testing.T) {
+	wide := []spd.Policy{
+		pol(spd.Out, "::/0", "::/0", 100, tunnelESP("fd00::2", "fd00::1")), pol(spd.In, "::/0", "::/0", 100, tunnelESP("fd00::1", "fd00::2"))}
+	global := []spd.Policy{
+		pol(spd.Out, "fd00::/64", "fd00::/64", 1, icmp6), pol(spd.Out, "fd00::/64", "ff02::/16", 1, typed(135)),
+		pol(spd.In, "fd00::/64", "fd00::/64", 1, icmp6), pol(spd.In, "fd00::/64", "ff02::/16", 1, typed(135))}
+	local := []spd.Policy{
+		pol(spd.Out, "fe80::/10", "fd00::/64", 1, typed(135)), pol(spd.Out, "fd00::/64", "fe80::/10", 1, typed(136)),
+		pol(spd.In, "fe80::/10", "fd00::/64", 1, typed(135)), pol(spd.In, "fd00::/64", "fe80::/10", 1, typed(136))}
+	for words, policies := range map[string][]spd.Policy{
+		"probed in vain":                      list(wide, global),
+		"Duplicate address detection finds":   list(wide, global, local),
+		"The solicitation itself is caught. ": list(wide, local),
+	} {
+		found := auditState(teapotHost(policies...), NDBypassOneWay)
+		if len(found) != 1 || !strings.Contains(found[0].Explanation, words) {
+			t.Errorf("%q: %+v", words, found)
+			continue
+		}
+		if want := !strings.HasPrefix(words, "The solicitation"); (found[0].Severity == Warning) != want {
+			t.Errorf("%q: %s", words, found[0].Severity)
+		}
+	}
+}
+
 // TestOnlyPeersOnTheLinkAreAffected: what is behind a router, or on a link
 // without neighbour discovery, is not looked for.
 func TestOnlyPeersOnTheLinkAreAffected(t *testing.T) {
@@ -293,6 +320,7 @@ func TestTwoPermanentEntriesMakeNeighbourDiscoveryNeedless(t *testing.T) {
 func TestTheReadersCase(t *testing.T) {
 	esp := both(setkeyPriority)
 	none := []spd.Policy{pol(spd.Out, "::/0", "::/0", setkeyPriority, icmp6), pol(spd.In, "::/0", "::/0", setkeyPriority, icmp6)}
+	const byPlace = "nd-bypass-shadowed warning likely; nd-bypass-too-broad warning likely"
 	tests := []struct {
 		name, release string
 		policies      []spd.Policy
@@ -300,11 +328,11 @@ func TestTheReadersCase(t *testing.T) {
 	}{
 		{"esp lines first", "6.18.5", list(esp, none), shadowed},
 		{"none lines first", "6.18.5", list(none, esp), broadly},
-		{"esp lines first, on 6.1: the one line for all of ICMPv6 wins all the same", "6.1.0-56-amd64", list(esp, none), broadly},
-		{"none lines first, on 6.1", "6.1.0-56-amd64", list(none, esp), broadly},
+		{"esp lines first, on 6.1: the one line for all of ICMPv6 wins all the same", "6.1.0-56-amd64", list(esp, none), byPlace},
+		{"none lines first, on 6.1", "6.1.0-56-amd64", list(none, esp), byPlace},
 		{"none lines for two types first, on 6.1: the second is in vain", "6.1.0-56-amd64", list(nd(setkeyPriority, "out in", "135 136"), esp), shadowed},
 		{"esp lines first, on some kernel", "", list(esp, none), "nd-bypass-shadowed error likely"},
-		{"none lines first, on some kernel", "", list(none, esp), "nd-bypass-shadowed warning likely; nd-bypass-too-broad warning likely"},
+		{"none lines first, on some kernel", "", list(none, esp), byPlace},
 		{"networks on both sides, on 6.1: goes by age", "6.1.0-56-amd64", list(none, []spd.Policy{
 			pol(spd.Out, "fd00::/64", "fd00::/64", setkeyPriority, withESP), pol(spd.In, "fd00::/64", "fd00::/64", setkeyPriority, withESP)}),
 			broadly},
@@ -325,6 +353,9 @@ func TestTheReadersCase(t *testing.T) {
 		}
 	}
 	f := auditState(teapotHost(list(esp, none)...), NDBypassShadowed)[0]
+	if r := f.Remedies[len(f.Remedies)-1]; len(f.Remedies) != 2 || !strings.Contains(r.Command, "spdadd ::/0 ::/0 icmp6 -P out prio high + ") {
+		t.Errorf("remedies %+v, want one for setkey.conf", f.Remedies)
+	}
 	for _, words := range []string{"both have the same priority, and the older one wins", "2147483648 is what setkey gives every policy"} {
 		if !strings.Contains(f.Explanation, words) {
 			t.Errorf("%q lacks %q", f.Explanation, words)
@@ -416,6 +447,10 @@ func TestWhatLeaksIsTold(t *testing.T) {
 	if strings.Count(cmd, "type 135") != 2 || strings.Count(cmd, "type 136") != 2 || strings.Count(cmd, "policy delete") != 2 ||
 		strings.Index(cmd, "delete") < strings.LastIndex(cmd, "policy add") {
 		t.Errorf("commands\n%s\nwant four narrow bypasses before two deletions", cmd)
+	}
+	tied := teapotHost(list([]spd.Policy{pol(spd.Out, "::/0", "::/0", 300, icmp6)}, both(300))...)
+	if cmd := auditState(tied, NDBypassTooBroad)[0].Remedies[0].Command; strings.Count(cmd, "priority 100") != 2 {
+		t.Errorf("a younger bypass of the same number would lose:\n%s", cmd)
 	}
 	k.Policies = both(100)
 	if got := auditState(k, NDBypassTooBroad); len(got) != 0 {

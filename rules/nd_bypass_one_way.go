@@ -35,7 +35,7 @@ var NDBypassOneWay = &Rule{
 	},
 	Check: checkNDBypassOneWay,
 	Audit: auditNDBypassOneWay,
-	Needs: []string{analyze.PartPolicies, analyze.PartSAs},
+	Needs: []string{analyze.PartPolicies},
 }
 
 func auditNDBypassOneWay(p *Pass) {

@@ -26,7 +26,7 @@ var NDBypassShadowed = &Rule{
 			"priorities kernels before 6.12 do not go by age where one policy is for single hosts and the other is not: on 6.1, of two " +
 			"policies ::/0 for types 135 and 136 the second lost against one from host to host in either order of lines.",
 		Recognised: "Each packet of neighbour discovery with each peer is looked up: one is caught, and a bypass of ICMPv6 in the same " +
-			"direction is for it. A warning where the bypass wins and only its age makes it win on some kernels. Likely where it rests on a tie in which " +
+			"direction is for it. A warning where the bypass wins by its age or place alone, and not on every kernel. Likely where it rests on a tie in which " +
 			"kernels differ, or where it cannot be told that the peer is on the same link.",
 		Remedy: "Give the bypass a smaller number than the policy has that beats it. With setkey, put the none lines first and give them a " +
 			"priority of their own (spdadd … -P out prio high + 1 none).",
@@ -38,7 +38,7 @@ var NDBypassShadowed = &Rule{
 		},
 	},
 	Audit: auditNDBypassShadowed,
-	Needs: []string{analyze.PartPolicies, analyze.PartSAs},
+	Needs: []string{analyze.PartPolicies},
 }
 
 func auditNDBypassShadowed(p *Pass) {
@@ -119,37 +119,49 @@ func shadowRemedies(p *Pass, a *ndAudit) []remedy.Remedy {
 	for i := range steps {
 		steps[i].Device = p.Host.InterfaceName(steps[i].Policy.Selector.IfIndex)
 	}
-	return []remedy.Remedy{{
+	return append([]remedy.Remedy{{
 		Action: "nd-bypass-raise", Params: map[string]string{"host": hostWords(p.Host)},
 		Title: title, Command: strings.Join(remedy.Commands(steps), "\n"),
+	}}, inSetkey(p, steps)...)
+}
+
+// inSetkey is the same for the file from which the policies come, where they
+// have setkey's priority: none otherwise.
+func inSetkey(p *Pass, steps []remedy.Step) []remedy.Remedy {
+	var lines []string
+	for _, s := range steps {
+		line, err := remedy.SetkeyLine(s.Policy)
+		if err != nil || !s.Policy.Bypass() {
+			return nil
+		}
+		lines = append(lines, line)
+	}
+	if !slices.ContainsFunc(p.Host.DB.Policies, func(q spd.Policy) bool { return q.Requires() && q.Priority == setkeyPriority }) {
+		return nil
+	}
+	return []remedy.Remedy{{
+		Action: "nd-bypass-setkey", Params: map[string]string{"host": hostWords(p.Host)},
+		Title: "in setkey.conf, write this in place of the lines with the same selectors; the order does not matter then", Command: strings.Join(lines, "\n"),
 	}}
 }
 
 // raise returns the steps that make the bypasses win, none where they would not
-// do.
+// do, or nothing beats what wins.
 func (a *ndAudit) raise(db *spd.Database) []remedy.Step {
-	var steps []remedy.Step
-	put := func(q spd.Policy) {
-		if !slices.ContainsFunc(steps, func(s remedy.Step) bool { return s.Policy.Identity() == q.Identity() }) {
-			steps = append(steps, putPolicy(db, q))
-		}
-	}
-	if len(a.shadows) < len(a.caught) {
+	all := slices.Concat(a.shadows, a.spare)
+	hopeless := func(s ndShadow) bool { return s.winner.Action == spd.Block || s.winner.Priority == 0 }
+	if len(a.shadows) < len(a.caught) || slices.ContainsFunc(all, hopeless) {
 		return nil
 	}
-	all := slices.Concat(a.shadows, a.spare)
-	for i := range all {
-		s := &all[i]
-		if s.winner.Action == spd.Block || s.winner.Priority == 0 {
-			return nil
-		}
-	}
+	var steps []remedy.Step
 	for i := range all {
 		s := &all[i]
 		b := *s.bypass
 		b.Type, b.Mark, b.IfID, b.Selector.IfIndex = s.winner.Type, spd.Mark{}, 0, 0
 		b.Priority = remedy.Beats(s.winner.Priority)
-		put(b)
+		if !slices.ContainsFunc(steps, func(t remedy.Step) bool { return t.Policy.Identity() == b.Identity() }) {
+			steps = append(steps, putPolicy(db, b))
+		}
 	}
 	return steps
 }
@@ -172,23 +184,44 @@ func reportByAge(p *Pass, a *ndAudit) {
 	f.Title = "a bypass for neighbour discovery wins by its age alone"
 	q := a.aged
 	b, w := q.bypassMatched(), holder(&q.bare)
-	f.Explanation = fmt.Sprintf("On %s the bypass %s lets %s pass, and %s would catch it. Both have the same priority. The bypass is older, "+
-		"which decides on Linux 6.12 and later; earlier kernels may decide otherwise where one of the two is for single hosts and the "+
-		"other is not. A smaller number settles it.", hostWords(p.Host), b.Selector, packetWords(a, q), holderWords(w))
+	why := "The bypass is older, which decides on Linux 6.12 and later; earlier kernels may decide otherwise where one of the two is for " +
+		"single hosts and the other is not"
+	if a.order == spd.OrderByPlace {
+		f.Title = "a bypass for neighbour discovery wins by its place alone"
+		why = "The bypass stands first of all policies that are for more than single hosts, which decides on this kernel (Linux 6.1), whatever " +
+			"their age. One that is added before it, or was deleted before it, makes it lose"
+	}
+	f.Explanation = fmt.Sprintf("On %s the bypass %s lets %s pass, and %s would catch it. Both have the same priority. %s. A smaller number "+
+		"settles it.", hostWords(p.Host), b.Selector, packetWords(a, q), holderWords(w), why)
 	f.Evidence = []Evidence{p.SawPolicy(b), p.SawPolicy(w)}
 	if b.Priority == 0 {
 		f.Remedies = ndBypass(p, &ndCase{asker: a.peer, target: a.local})
 		p.Report(f)
 		return
 	}
-	c := *b
-	c.Priority = remedy.Beats(c.Priority)
-	step := putPolicy(&p.Host.DB, c)
-	step.Device = p.Host.InterfaceName(c.Selector.IfIndex)
-	f.Remedies = []remedy.Remedy{{
+	steps := a.settled(&p.Host.DB)
+	f.Remedies = append([]remedy.Remedy{{
 		Action: "nd-bypass-raise", Params: map[string]string{"host": hostWords(p.Host)},
-		Title:   "give the bypass a smaller number (its likes for other types and directions too)",
-		Command: step.Command(),
-	}}
+		Title:   "give the bypass a smaller number; run this on " + hostWords(p.Host),
+		Command: strings.Join(remedy.Commands(steps), "\n"),
+	}}, inSetkey(p, steps)...)
 	p.Report(f)
+}
+
+// settled returns the steps that give every bypass that wins by its age alone a
+// number of its own.
+func (a *ndAudit) settled(db *spd.Database) []remedy.Step {
+	var steps []remedy.Step
+	for i := range a.packets {
+		q := &a.packets[i]
+		if !q.saved() || !kernelsDiffer(&q.verdict) {
+			continue
+		}
+		b := *q.bypassMatched()
+		b.Priority = remedy.Beats(b.Priority)
+		if !slices.ContainsFunc(steps, func(s remedy.Step) bool { return s.Policy.Identity() == b.Identity() }) {
+			steps = append(steps, putPolicy(db, b))
+		}
+	}
+	return steps
 }

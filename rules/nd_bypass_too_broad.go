@@ -32,7 +32,7 @@ var NDBypassTooBroad = &Rule{
 		},
 	},
 	Audit: auditNDBypassTooBroad,
-	Needs: []string{analyze.PartPolicies, analyze.PartSAs},
+	Needs: []string{analyze.PartPolicies},
 }
 
 // sample is a packet that a bypass for neighbour discovery has no need to let
@@ -56,6 +56,7 @@ var samples = []sample{
 // leak is what bypasses let pass that the policies for two hosts, or for
 // networks, want protected.
 type leak struct {
+	subject  string
 	pair     []netip.Addr // its ends; none for networks
 	policy   *spd.Policy  // that would protect it
 	bypasses []*spd.Policy
@@ -65,38 +66,40 @@ type leak struct {
 }
 
 func auditNDBypassTooBroad(p *Pass) {
-	policies := p.Host.DB.Policies
-	if !slices.ContainsFunc(policies, broad) {
+	if !slices.ContainsFunc(p.Host.DB.Policies, broad) {
 		return
 	}
-	var leaks []*leak
-	found := map[string]*leak{}
-	j := newNDJudge(p.Host)
-	for i := range policies {
-		q := &policies[i]
-		if q.Socket || q.Direction == spd.Fwd || q.Selector.Family == spd.IPv4 || !q.Requires() {
-			continue
-		}
-		l := &leak{policy: q}
-		subject := p.HostSubject()
-		if a, b, ok := policyEnds(q); ok {
-			k := analyze.MakePairKey(a, b)
-			l.pair, subject = []netip.Addr{k.A, k.B}, k.String()
-		}
-		if o := found[subject]; o != nil {
-			l = o
-		}
-		l.look(j, q)
-		if len(l.names) > 0 && found[subject] == nil {
-			found[subject] = l
-			leaks = append(leaks, l)
-		}
-	}
-	for _, l := range leaks {
+	for _, l := range leaksOf(p) {
 		if l.major {
 			reportTooBroad(p, l)
 		}
 	}
+}
+
+// leaksOf returns the leaks of a host, those of one pair in one.
+func leaksOf(p *Pass) (leaks []*leak) {
+	j := newNDJudge(p.Host)
+	found := map[string]*leak{}
+	for i := range p.Host.DB.Policies {
+		q := &p.Host.DB.Policies[i]
+		if q.Socket || q.Direction == spd.Fwd || q.Selector.Family == spd.IPv4 || !q.Requires() {
+			continue
+		}
+		l := &leak{policy: q, subject: p.HostSubject()}
+		if a, b, ok := policyEnds(q); ok {
+			k := analyze.MakePairKey(a, b)
+			l.pair, l.subject = []netip.Addr{k.A, k.B}, k.String()
+		}
+		if o := found[l.subject]; o != nil {
+			l = o
+		}
+		l.look(j, q)
+		if len(l.names) > 0 && found[l.subject] == nil {
+			found[l.subject] = l
+			leaks = append(leaks, l)
+		}
+	}
+	return leaks
 }
 
 // broad reports whether p is a bypass that may let more pass than neighbour
@@ -114,12 +117,12 @@ func (l *leak) look(j *ndJudge, q *spd.Policy) {
 			Src: q.Selector.Src.Addr(), Dst: q.Selector.Dst.Addr(), Proto: s.proto, SrcPort: s.sport, DstPort: s.dport,
 			IfIndex: q.Selector.IfIndex, IfID: q.IfID, Mark: q.Mark.Value,
 		}
-		v := j.db.Lookup(q.Direction, f)
+		v := j.h.DB.Lookup(q.Direction, f)
 		if v.Decision != spd.Clear || len(v.Policies) == 0 {
 			continue
 		}
 		b := v.Policies[len(v.Policies)-1]
-		if !b.Bypass() || (b.Selector.Proto != spd.ProtoICMPv6 && !exact(q)) || !letsNDPass(b, q) {
+		if !b.Bypass() || (b.Selector.Proto != spd.ProtoICMPv6 && !q.Exact()) || !letsNDPass(b, q) {
 			continue
 		}
 		if w := j.bare.Lookup(q.Direction, f); holder(&w) == nil || w.Decision != spd.Protect {
@@ -129,7 +132,7 @@ func (l *leak) look(j *ndJudge, q *spd.Policy) {
 			l.bypasses = append(l.bypasses, b)
 		}
 		l.major = l.major || !s.minor
-		l.doubt = l.doubt || doubtful(&v, j.order)
+		l.doubt = l.doubt || doubtful(&v)
 		if !slices.Contains(l.names, s.name) {
 			l.names = append(l.names, s.name)
 		}
@@ -179,6 +182,15 @@ func (l *leak) words() string {
 	return what + " (" + strings.Join(dirs, " and ") + ")"
 }
 
+// narrowed is the number of a narrow bypass: the broad one's, unless that wins by
+// its age alone, which a younger one cannot. At priority 0 there is no better.
+func (l *leak) narrowed(b *spd.Policy) uint32 {
+	if b.Priority < l.policy.Priority || l.policy.Priority == 0 {
+		return b.Priority
+	}
+	return remedy.Beats(l.policy.Priority)
+}
+
 // remedies puts narrow bypasses at the broad one's place, then takes that one
 // away: neighbour discovery passes at every moment.
 func (l *leak) remedies(p *Pass) []remedy.Remedy {
@@ -188,6 +200,7 @@ func (l *leak) remedies(p *Pass) []remedy.Remedy {
 			n := *b
 			n.Selector.Proto, n.Selector.SrcPort, n.Selector.SrcPortMask = spd.ProtoICMPv6, t, 0xffff
 			n.Selector.DstPort, n.Selector.DstPortMask = 0, 0
+			n.Priority = l.narrowed(b)
 			step := putPolicy(&p.Host.DB, n)
 			step.Device = p.Host.InterfaceName(n.Selector.IfIndex)
 			steps = append(steps, step)

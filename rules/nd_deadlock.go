@@ -37,7 +37,7 @@ func reportDeadlock(p *Pass, c *ndCase) {
 	f.Explanation = deadlockWords(c)
 	if t := c.verdict.Tied; t != nil {
 		f.Explanation += fmt.Sprintf(" It is not certain, because the policy %s has the same priority and would do something else: "+
-			"kernels differ in which of the two wins.", t.Selector)
+			"which of the two wins depends on the kernel, and on whether one was replaced.", t.Selector)
 	}
 	f.Evidence = deadlockEvidence(p, c)
 	f.Remedies = ndBypass(p, c)

@@ -17,6 +17,7 @@ type ndPeer struct {
 	// them; else one for whole networks covers them.
 	named bool
 	entry string // this host's neighbour entry: its state, "" where there is none
+	since analyze.Sighting
 	// static and peerStatic are set where an end has a permanent entry for the
 	// other, and so never asks.
 	static, peerStatic bool
@@ -37,9 +38,9 @@ type ndSearch struct {
 
 // ndPeers returns the hosts with which neighbour discovery is done, or may be
 // done, under this host's IPsec policies: those that a policy names, and where
-// one covers networks, the neighbours and gateways in them. A peer behind a
-// gateway is none.
-func ndPeers(state *analyze.State, h *analyze.Host) []ndPeer {
+// one covers networks (wide), the neighbours and gateways in them. A peer behind
+// a gateway is none.
+func ndPeers(state *analyze.State, h *analyze.Host) (peers []ndPeer, wide bool) {
 	s := &ndSearch{h: h, state: state, links: newNDLinks(h), seen: map[[2]netip.Addr]int{}}
 	for i := range h.DB.Policies {
 		if p := &h.DB.Policies[i]; requiresND(p) {
@@ -49,7 +50,7 @@ func ndPeers(state *analyze.State, h *analyze.Host) []ndPeer {
 	if s.wide {
 		s.neighbours()
 	}
-	return s.peers
+	return s.peers, s.wide
 }
 
 // requiresND reports whether p may catch neighbour discovery: what goes through
@@ -163,8 +164,8 @@ func (s *ndSearch) add(local, peer netip.Addr, named bool) {
 
 // meet adds what the neighbour tables of both ends tell.
 func (s *ndSearch) meet(q *ndPeer) {
-	if n, _, ok := s.h.Neighbor(q.peer); ok {
-		q.entry, q.static = n.State, n.State == "PERMANENT"
+	if n, since, ok := s.h.Neighbor(q.peer); ok {
+		q.entry, q.since, q.static = n.State, since, n.State == "PERMANENT"
 	}
 	for _, o := range s.state.Hosts {
 		if o != s.h && o.KernelSeen && o.Owns(q.peer) {

@@ -13,7 +13,7 @@ type ndShadow struct {
 	bypass *spd.Policy
 	winner *spd.Policy // that catches the packet
 	by     ndDefeat
-	order  ndOrder
+	order  spd.Order
 }
 
 // ndDefeat is why a bypass does not help.
@@ -31,7 +31,7 @@ const (
 
 // shadowsOf returns a bypass for each packet that has one in vain: of several
 // the one that comes nearest.
-func shadowsOf(caught []*ndPacket, meant []*spd.Policy, o ndOrder) []ndShadow {
+func shadowsOf(caught []*ndPacket, meant []*spd.Policy, o spd.Order) []ndShadow {
 	var found []ndShadow
 	for _, q := range caught {
 		best := ndShadow{packet: q, winner: holder(&q.verdict), order: o}

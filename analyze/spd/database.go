@@ -30,12 +30,14 @@ func (d Defaults) Action(dir Direction) Action {
 // while the first stays as it is.
 type Database struct {
 	// Policies in order of age, the oldest first: between equal priorities
-	// the older one wins.
+	// the older one wins, unless Order says otherwise.
 	Policies []Policy
 	SAs      []SA
 	Defaults Defaults
 	// Devices are those whose settings exempt packets from policies.
 	Devices []Device
+	// Order is how the kernel decides between equal priorities.
+	Order Order
 
 	policies *policyIndex
 	sas      *saIndex
@@ -46,7 +48,7 @@ type Database struct {
 func (db *Database) Clone() Database {
 	return Database{
 		Policies: slices.Clone(db.Policies), SAs: slices.Clone(db.SAs),
-		Defaults: db.Defaults, Devices: slices.Clone(db.Devices),
+		Defaults: db.Defaults, Devices: slices.Clone(db.Devices), Order: db.Order,
 	}
 }
 

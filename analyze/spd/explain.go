@@ -9,6 +9,7 @@ import (
 type Explanation struct {
 	Direction Direction
 	Flow      Flow
+	Order     Order // Database.Order
 	Verdict   Verdict
 	// SADUnknown is to be set where the SAs are not known, as when only a text
 	// of policies was read: a missing SA is no claim then.
@@ -43,17 +44,18 @@ const (
 	ByType                      // sub comes before main
 	ByPriority                  // the smaller number wins
 	ByAge                       // of equal priorities the older wins; kernels differ
+	ByPlace                     // of equal priorities one for single hosts, or the first that is not, wins (OrderByPlace)
 )
 
 var (
 	standingNames  = names[Standing]{Wins: "wins", Loses: "loses", NotAsked: "not asked"}
-	criterionNames = names[Criterion]{Alone: "alone", ByType: "type", ByPriority: "priority", ByAge: "age"}
+	criterionNames = names[Criterion]{Alone: "alone", ByType: "type", ByPriority: "priority", ByAge: "age", ByPlace: "place"}
 )
 
 // String returns "wins", "loses" or "not asked".
 func (s Standing) String() string { return standingNames.name(s) }
 
-// String returns "alone", "type", "priority" or "age".
+// String returns "alone", "type", "priority", "age" or "place".
 func (c Criterion) String() string { return criterionNames.name(c) }
 
 // Weighed is a policy that matches a packet.
@@ -73,7 +75,7 @@ type Weighed struct {
 
 // Explain is Lookup with the reasoning. It walks over all policies.
 func (db *Database) Explain(dir Direction, f Flow) Explanation {
-	e := Explanation{Direction: dir, Flow: f, Verdict: db.Lookup(dir, f)}
+	e := Explanation{Direction: dir, Flow: f, Order: db.Order, Verdict: db.Lookup(dir, f)}
 	if e.Verdict.Exempt == NotExempt {
 		db.weigh(&e)
 	}
@@ -115,7 +117,12 @@ func (db *Database) matching(dir Direction, t PolicyType, f Flow) (out []*Policy
 			out = append(out, p)
 		}
 	}
-	slices.SortStableFunc(out, func(a, b *Policy) int { return cmp.Compare(a.Priority, b.Priority) })
+	slices.SortStableFunc(out, func(a, b *Policy) int {
+		if a.Priority != b.Priority || db.Order != OrderByPlace {
+			return cmp.Compare(a.Priority, b.Priority)
+		}
+		return cmp.Compare(db.place(a), db.place(b))
+	})
 	return out
 }
 
@@ -134,12 +141,20 @@ func (db *Database) rank(e *Explanation, ps []*Policy) {
 		case w.Other.Priority != p.Priority:
 			w.By = ByPriority
 		default:
-			w.By = ByAge
-			w.Depends = !sameEffect(p, w.Other)
+			w.By = db.criterion(p, w.Other)
+			w.Depends = db.depends(p, w.Other)
 		}
 		e.Weighed = append(e.Weighed, w)
 	}
 	db.dependWinner(e, ps)
+}
+
+// criterion is what decides between two of equal priority.
+func (db *Database) criterion(p, o *Policy) Criterion {
+	if db.Order == OrderByPlace && p.Exact() != o.Exact() {
+		return ByPlace
+	}
+	return ByAge
 }
 
 // dependWinner marks the winner where any other of equal priority, not just the
@@ -150,7 +165,7 @@ func (db *Database) dependWinner(e *Explanation, ps []*Policy) {
 	}
 	w := &e.Weighed[len(e.Weighed)-len(ps)]
 	for _, o := range ps[1:] {
-		if o.Priority == w.Policy.Priority && !sameEffect(w.Policy, o) && !w.Depends {
+		if o.Priority == w.Policy.Priority && db.depends(w.Policy, o) && !w.Depends {
 			w.Depends, w.Other = true, o
 		}
 	}

@@ -43,6 +43,9 @@ type policyIndex struct {
 	aged
 	groups  map[policyGroup]reaches
 	tunnels map[tunnelEnds][]uint64
+	// leaders are the first policies that are not exact of each direction, where
+	// they were asked for since the last change.
+	leaders map[Direction]*Policy
 }
 
 type policyGroup struct {
@@ -92,6 +95,7 @@ func (db *Database) policyIndex() *policyIndex {
 
 // add takes in the policy that was appended to the slice.
 func (x *policyIndex) add(p *Policy) {
+	x.leaders = nil
 	r := ranked{p.Priority, x.push()}
 	if p.Socket {
 		return
@@ -114,6 +118,7 @@ func (x *policyIndex) add(p *Policy) {
 
 // remove forgets the policy at place i, before it is deleted from the slice.
 func (x *policyIndex) remove(i int, p *Policy) {
+	x.leaders = nil
 	r := ranked{p.Priority, x.numbers[i]}
 	x.cut(i)
 	if ends, ok := tunnelOf(p); ok {
@@ -202,6 +207,41 @@ func (x *policyIndex) winner(db *Database, g policyGroup, f Flow) (best, tied *P
 		}
 	})
 	return best, tied
+}
+
+// equals is Database.equals by the index.
+func (x *policyIndex) equals(db *Database, best *Policy, f Flow) []*Policy {
+	var found []ranked
+	x.buckets(policyGroup{best.Direction, best.Type, best.IfID}, f.Src, f.Dst, func(bucket []ranked) {
+		i, _ := slices.BinarySearchFunc(bucket, ranked{priority: best.Priority}, ranked.compare)
+		for _, r := range bucket[i:] {
+			if r.priority != best.Priority {
+				return
+			}
+			if db.Policies[x.place(r.number)].Matches(f) {
+				found = append(found, r)
+			}
+		}
+	})
+	slices.SortFunc(found, ranked.compare)
+	out := make([]*Policy, len(found))
+	for i, r := range found {
+		out[i] = &db.Policies[x.place(r.number)]
+	}
+	return out
+}
+
+// leader is Database.leader, remembered until the policies change.
+func (x *policyIndex) leader(db *Database, dir Direction) *Policy {
+	p, ok := x.leaders[dir]
+	if !ok {
+		if x.leaders == nil {
+			x.leaders = map[Direction]*Policy{}
+		}
+		p = db.leader(dir)
+		x.leaders[dir] = p
+	}
+	return p
 }
 
 // find returns the place of the oldest policy with that identity, -1 where

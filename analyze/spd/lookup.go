@@ -40,8 +40,9 @@ type Verdict struct {
 	// Needs are the templates that the packet must go through, on the way out
 	// optional ones too where an SA for them exists.
 	Needs []Need
-	// Tied is a policy of equal priority that would have won on a kernel that
-	// orders exact and inexact selectors differently, with another result.
+	// Tied is a policy of equal priority with another result that might have
+	// won: on a kernel that orders exact and inexact selectors differently, where
+	// Database.Order does not tell, or because the winner was replaced.
 	Tied *Policy
 	// Exempt says why no policy was asked.
 	Exempt Exemption
@@ -124,8 +125,17 @@ func (db *Database) decide(v *Verdict, dir Direction, f Flow) {
 }
 
 // winner returns the policy of one type that wins for f, and a policy of equal
-// priority that would give another result, if there is one.
+// priority that would give another result and might win, if there is one.
 func (db *Database) winner(dir Direction, f Flow, t PolicyType) (best, tied *Policy) {
+	if best, tied = db.oldest(dir, f, t); tied != nil && db.Order != OrderUnknown {
+		return db.settle(best, dir, f)
+	}
+	return best, tied
+}
+
+// oldest returns the policy that wins by priority and age, and the next of equal
+// priority that would give another result.
+func (db *Database) oldest(dir Direction, f Flow, t PolicyType) (best, tied *Policy) {
 	if x := db.policyIndex(); x != nil {
 		return x.winner(db, policyGroup{dir, t, f.IfID}, f)
 	}

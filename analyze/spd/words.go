@@ -101,6 +101,12 @@ func (w *Weighed) Reason() string {
 		return "main policies are not asked: a sub policy blocks"
 	case w.Standing == Wins && w.By == ByPriority:
 		return fmt.Sprintf("priority %d beats %d: the smaller number wins", p.Priority, o.Priority)
+	case w.Standing == Wins && w.By == ByPlace && p.Exact():
+		return fmt.Sprintf("for single hosts, before another of the same priority %d that is not (Linux 6.1)", p.Priority)
+	case w.Standing == Wins && w.By == ByPlace:
+		return fmt.Sprintf("first of all that are not for single hosts, before another of the same priority %d (Linux 6.1)", p.Priority)
+	case w.By == ByPlace:
+		return fmt.Sprintf("of the same priority %d as the winner, which this kernel takes whatever their age (Linux 6.1)", p.Priority)
 	case w.Standing == Wins && w.By == ByAge:
 		return fmt.Sprintf("older than another of the same priority %d", p.Priority)
 	case w.Standing == Wins:
@@ -142,7 +148,7 @@ func (e *Explanation) Would(w *Weighed) string {
 func (e *Explanation) Depends() string {
 	for i := range e.Weighed {
 		if w := &e.Weighed[i]; w.Standing == Wins && w.Depends {
-			return dependence(w.Policy, w.Other)
+			return dependence(w.Policy, w.Other, e.Order)
 		}
 	}
 	for _, p := range e.Verdict.Policies {
@@ -161,20 +167,17 @@ func (e *Explanation) Depends() string {
 // offloadPacket is XFRM_OFFLOAD_PACKET.
 const offloadPacket = 4
 
-func dependence(p, o *Policy) string {
+func dependence(p, o *Policy, order Order) string {
 	words := fmt.Sprintf("two policies of the same priority %d would do different things. ", p.Priority)
-	if p.exact() != o.exact() {
+	if p.Exact() != o.Exact() && order == OrderByPlace {
+		words += "This kernel (6.1) takes the first of those that are not for single hosts, unless one before it was deleted since. "
+	} else if p.Exact() != o.Exact() {
 		words += "Linux 6.18 takes the older; older kernels (6.1) keep host-to-host selectors apart from wider ones and may take the other. "
 	} else {
 		words += "The older wins, unless one was replaced (ip xfrm policy update): it may have kept its place, and no dump tells. "
 	}
 	return words + "Give the one that is to win a smaller number"
 }
-
-// exact reports whether the kernel finds p by a hash of its addresses, with its
-// usual thresholds (policy_hash_bysel; `ip xfrm policy set hthresh4 32 32
-// hthresh6 128 128`).
-func (p *Policy) exact() bool { return p.Selector.Src.IsSingleIP() && p.Selector.Dst.IsSingleIP() }
 
 // Conclusion says what follows from sub and main policies deciding together, ""
 // where they do not.

@@ -78,6 +78,10 @@ func (e *export) setkeySA(s *Step) (string, error) {
 	return line + fmt.Sprintf(" -A %s %s", a.setkey, e.keys.hexKey(s.Keys.Auth)), nil
 }
 
+// SetkeyLine writes a policy as a line of setkey.conf that adds it. It fails with
+// a *Refusal where PF_KEY cannot tell of all that it says.
+func SetkeyLine(p *spd.Policy) (string, error) { return setkeyPolicy("spdadd", p) }
+
 // setkeyPolicy writes a policy, if PF_KEY can tell of all that it says.
 func setkeyPolicy(word string, p *spd.Policy) (string, error) {
 	s := &p.Selector
