@@ -83,7 +83,7 @@ func openAll(paths []string, opt FileOptions) (files fileSet, err error) {
 		}
 		files = append(files, &fileSource{opened: o, host: hosts[i], warn: warn})
 	}
-	meter.total = files.size()
+	meter.expect(files.size())
 	return files, nil
 }
 
@@ -175,6 +175,13 @@ type progress struct {
 
 // progressInterval is how often progress is reported at most.
 const progressInterval = 100 * time.Millisecond
+
+// expect says how much there is to be read.
+func (p *progress) expect(total int64) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.total = total
+}
 
 func (p *progress) add(n int) {
 	p.mu.Lock()

@@ -30,6 +30,9 @@ type input struct {
 	err    error // of the last read; sticky
 
 	beforeRead func() // called before each read, which may wait; may be nil
+
+	ahead *chunks // who reads instead of r; nil where nobody does
+	lent  bool    // buf is a chunk's
 }
 
 func newInput(r io.Reader) *input { return &input{r: r, buf: make([]byte, windowSize)} }
@@ -52,10 +55,14 @@ func (in *input) fill(n int) ([]byte, error) {
 		if in.err != nil {
 			return in.buf[in.pos:in.end], in.shortage()
 		}
-		in.makeRoom()
 		if in.beforeRead != nil {
 			in.beforeRead()
 		}
+		if in.ahead != nil {
+			in.take()
+			continue
+		}
+		in.makeRoom()
 		m, err := in.r.Read(in.buf[in.end:])
 		in.end += m
 		in.err = err

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -55,12 +56,23 @@ func (o *opened) open(stdin io.Reader, count func(int)) error {
 	if err != nil {
 		return err
 	}
-	o.input = newInput(plain)
+	o.input = o.window(plain)
 	o.reader, err = newRecordReader(o.input)
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
 		return fmt.Errorf("needs more than %d MiB of memory; decompress it first: %w", maxZstdWindow>>20, err)
 	}
 	return err
+}
+
+// window returns what the file is read through. Regular files are read ahead:
+// their reads always end soon.
+func (o *opened) window(r io.Reader) *input {
+	if o.size == 0 {
+		return newInput(r)
+	}
+	ahead := readChunks(r)
+	o.closers = slices.Insert(o.closers, 0, ahead.close) // before what it reads
+	return &input{ahead: ahead}
 }
 
 // source opens the path itself.
