@@ -39,6 +39,9 @@ func checkPolicyShadowed(p *Pass) {
 		if discoveryBypass(s.Policy) && s.By.Requires() {
 			continue
 		}
+		if s.Tie && slices.Contains(p.Host.DB.Lookup(s.Policy.Direction, sampleFlow(p.Host, s.Policy)).Policies, s.Policy) {
+			continue // this host's kernel has it win
+		}
 		reportNeverWins(p, s)
 	}
 }
