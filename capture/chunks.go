@@ -2,9 +2,8 @@ package capture
 
 import "io"
 
-// chunks reads a file ahead of who parses it, in a goroutine of its own: the
-// kernel's copying, or a decompressor, keeps one processor busy while another
-// one looks at the frames.
+// chunks reads a file ahead of who parses it, in a goroutine of its own: a
+// decompressor keeps one processor busy while another one looks at the frames.
 type chunks struct {
 	full chan chunk
 	free chan []byte

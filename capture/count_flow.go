@@ -11,10 +11,10 @@ import (
 
 const protoAH = spd.ProtoAH
 
-// countKey is the kernel's key of what is counted apart. Addresses, SPI and
-// ports are in network order; IPv4 addresses take the first 8 bytes.
+// countKey is the kernel's key of what is counted apart, for IPv6. That for IPv4
+// is its beginning up to the first 8 bytes of the addresses: the shorter a key,
+// the sooner it is found. Addresses, SPI and ports are in network order.
 type countKey struct {
-	Addresses [32]byte // source, destination
 	SPI       [4]byte
 	Ports     [4]byte // source, destination; 0 for plain ESP and AH
 	Index     uint32  // of the interface
@@ -22,18 +22,32 @@ type countKey struct {
 	Direction uint8
 	Family    uint8 // 4 or 6
 	_         uint8
+	Addresses [32]byte // source, destination
+}
+
+// countKey4 is the key for IPv4.
+type countKey4 [keySize4]byte
+
+// key returns the key as IPv6 has it.
+func (k *countKey4) key() countKey {
+	return countKey{
+		SPI: [4]byte(k[keySPI:]), Ports: [4]byte(k[keyPorts:]), Index: binary.NativeEndian.Uint32(k[keyIndex:]),
+		Proto: k[keyProto], Direction: k[keyDirection], Family: k[keyFamily],
+		Addresses: [32]byte(append(k[keyAddresses:keySize4:keySize4], make([]byte, 24)...)),
+	}
 }
 
 // Offsets in countKey.
 const (
-	keyAddresses = 0
-	keySPI       = 32
-	keyPorts     = 36
-	keyIndex     = 40
-	keyProto     = 44
-	keyDirection = 45
-	keyFamily    = 46
-	keySize      = 48
+	keySPI       = 0
+	keyPorts     = 4
+	keyIndex     = 8
+	keyProto     = 12
+	keyDirection = 13
+	keyFamily    = 14
+	keyAddresses = 16
+	keySize      = keyAddresses + 32
+	keySize4     = keyAddresses + 8
 )
 
 // flow returns the key as the meter has it.

@@ -58,7 +58,8 @@ type counterOptions struct {
 // counter is a program on a packet socket that counts flows, with its maps.
 type counter struct {
 	opt       counterOptions
-	flows     *ebpf.Map // countKey to a countSlots for each processor
+	flows4    *ebpf.Map // countKey4 to a countSlots for each processor
+	flows6    *ebpf.Map // countKey to the same
 	interval  *ebpf.Map // its only value is the number of the interval
 	latest    *ebpf.Map // its only value is the last interval in which a frame was counted
 	devices   *ebpf.Map // interface index to deviceKind
@@ -66,7 +67,8 @@ type counter struct {
 	processor int // how many there may be
 	number    uint64
 	known     int          // keys at the last read
-	keys      []countKey   // room for a read
+	keys4     []countKey4  // room for a read
+	keys      []countKey   // the same
 	slots     []countSlots // as many for each key as there are processors
 }
 
@@ -96,7 +98,9 @@ func (c *counter) load() (err error) {
 		to   **ebpf.Map
 		spec ebpf.MapSpec
 	}{
-		{&c.flows, ebpf.MapSpec{Name: "ipsec_flows", Type: ebpf.PerCPUHash, KeySize: keySize, ValueSize: slotsSize,
+		{&c.flows4, ebpf.MapSpec{Name: "ipsec_flows4", Type: ebpf.PerCPUHash, KeySize: keySize4, ValueSize: slotsSize,
+			MaxEntries: uint32(c.opt.keys), Flags: unix.BPF_F_NO_PREALLOC}},
+		{&c.flows6, ebpf.MapSpec{Name: "ipsec_flows6", Type: ebpf.PerCPUHash, KeySize: keySize, ValueSize: slotsSize,
 			MaxEntries: uint32(c.opt.keys), Flags: unix.BPF_F_NO_PREALLOC}},
 		{&c.interval, ebpf.MapSpec{Name: "ipsec_interval", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
 		{&c.latest, ebpf.MapSpec{Name: "ipsec_latest", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
@@ -120,7 +124,7 @@ func (c *counter) newProgram() (*ebpf.Program, error) {
 		return nil, err
 	}
 	p := program{
-		flows: c.flows.FD(), interval: c.interval.FD(), latest: c.latest.FD(), devices: c.devices.FD(),
+		flows4: c.flows4.FD(), flows6: c.flows6.FD(), interval: c.interval.FD(), latest: c.latest.FD(), devices: c.devices.FD(),
 		tags: c.opt.link == analyze.LinkEthernet,
 	}
 	if c.opt.link == analyze.LinkSLL2 {
@@ -196,17 +200,30 @@ const batchKeys = 1024
 // each calls f for each key with the slots of all processors.
 func (c *counter) each(f func(*countKey, []countSlots)) error {
 	if c.keys == nil {
-		c.keys = make([]countKey, batchKeys)
+		c.keys, c.keys4 = make([]countKey, batchKeys), make([]countKey4, batchKeys)
 		c.slots = make([]countSlots, batchKeys*c.processor)
 	}
+	err := c.batches(c.flows4, c.keys4, func(i int, slots []countSlots) {
+		k := c.keys4[i].key()
+		f(&k, slots)
+	})
+	if err != nil {
+		return err
+	}
+	return c.batches(c.flows6, c.keys, func(i int, slots []countSlots) { f(&c.keys[i], slots) })
+}
+
+// batches reads the keys of a map batch by batch, and calls f for the place of
+// each.
+func (c *counter) batches(flows *ebpf.Map, keys any, f func(i int, slots []countSlots)) error {
 	var cursor ebpf.MapBatchCursor
 	for {
-		n, err := c.flows.BatchLookup(&cursor, c.keys, c.slots, nil)
+		n, err := flows.BatchLookup(&cursor, keys, c.slots, nil)
 		if err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return fmt.Errorf("read the kernel's counts of flows: %w", err)
 		}
 		for i := range n {
-			f(&c.keys[i], c.slots[i*c.processor:(i+1)*c.processor])
+			f(i, c.slots[i*c.processor:(i+1)*c.processor])
 		}
 		if err != nil {
 			return nil
@@ -215,7 +232,7 @@ func (c *counter) each(f func(*countKey, []countSlots)) error {
 }
 
 func (c *counter) close() {
-	for _, m := range []*ebpf.Map{c.flows, c.interval, c.latest, c.devices} {
+	for _, m := range []*ebpf.Map{c.flows4, c.flows6, c.interval, c.latest, c.devices} {
 		m.Close() // of nil too
 	}
 	c.program.Close()

@@ -53,10 +53,7 @@ func (p *program) plainIPv4(otherwise string) {
 		asm.HostTo(asm.BE, asm.R1, asm.Half),
 		asm.JSet.Imm(asm.R1, 0x1fff, otherwise),
 		asm.LoadMem(asm.R1, regStack, stackFrame+plainAddress4, asm.DWord),
-		asm.StoreMem(regStack, stackKey, asm.R1, asm.DWord),
-		asm.StoreMem(regStack, stackKey+8, asm.R2, asm.DWord),
-		asm.StoreMem(regStack, stackKey+16, asm.R2, asm.DWord),
-		asm.StoreMem(regStack, stackKey+24, asm.R2, asm.DWord),
+		asm.StoreMem(regStack, stackKey+keyAddresses, asm.R1, asm.DWord),
 	)
 	p.plainFlow(plainSPI4, 4)
 }
@@ -69,7 +66,7 @@ func (p *program) plainIPv6(otherwise string) {
 	for i := int16(0); i < 32; i += 4 {
 		p.add(
 			asm.LoadMem(asm.R1, regStack, stackFrame+plainAddress6+i, asm.Word),
-			asm.StoreMem(regStack, stackKey+i, asm.R1, asm.Word),
+			asm.StoreMem(regStack, stackKey+keyAddresses+i, asm.R1, asm.Word),
 		)
 	}
 	p.plainFlow(plainSPI6, 6)

@@ -27,10 +27,6 @@ func (p *program) key() {
 		asm.StoreMem(regStack, stackKey+keyFamily, asm.R1, asm.Byte),
 		asm.LoadMem(asm.R8, regStack, cell(cellNetwork), asm.Word),
 		asm.JEq.Imm(asm.R1, 6, "six"),
-		asm.Mov.Imm(asm.R2, 0),
-		asm.StoreMem(regStack, stackKey+8, asm.R2, asm.DWord),
-		asm.StoreMem(regStack, stackKey+16, asm.R2, asm.DWord),
-		asm.StoreMem(regStack, stackKey+24, asm.R2, asm.DWord),
 	)
 	p.loadBytes(asm.R8, 12, stackKey+keyAddresses, 8, "hand up")
 	p.add(asm.Ja.Label("addresses"))
@@ -54,11 +50,28 @@ func (p *program) key() {
 // find looks the key up.
 func (p *program) find() {
 	p.add(
-		asm.LoadMapPtr(asm.R1, p.flows),
-		asm.Mov.Reg(asm.R2, regStack), asm.Add.Imm(asm.R2, stackKey),
-		asm.FnMapLookupElem.Call(),
+		asm.LoadMem(asm.R1, regStack, stackKey+keyFamily, asm.Byte),
+		asm.JEq.Imm(asm.R1, 6, "find six"),
+	)
+	p.call(p.flows4, asm.FnMapLookupElem)
+	p.add(
 		asm.JEq.Imm(asm.R0, 0, "insert"),
-		asm.Mov.Reg(regSlots, asm.R0),
+		asm.Ja.Label("found"),
+		asm.Mov.Imm(asm.R0, 0).WithSymbol("find six"),
+	)
+	p.call(p.flows6, asm.FnMapLookupElem)
+	p.add(
+		asm.JEq.Imm(asm.R0, 0, "insert"),
+		asm.Mov.Reg(regSlots, asm.R0).WithSymbol("found"),
+	)
+}
+
+// call calls a function of maps with the key.
+func (p *program) call(flows int, f asm.BuiltinFunc) {
+	p.add(
+		asm.LoadMapPtr(asm.R1, flows),
+		asm.Mov.Reg(asm.R2, regStack), asm.Add.Imm(asm.R2, stackKey),
+		f.Call(),
 	)
 }
 
@@ -154,10 +167,12 @@ func (p *program) insert() {
 	p.add(
 		asm.Mov.Imm(asm.R1, 1),
 		asm.StoreMem(regStack, stackSlots+slotsHanded, asm.R1, asm.DWord),
-		asm.LoadMapPtr(asm.R1, p.flows),
-		asm.Mov.Reg(asm.R2, regStack), asm.Add.Imm(asm.R2, stackKey),
 		asm.Mov.Reg(asm.R3, regStack), asm.Add.Imm(asm.R3, stackSlots),
 		asm.Mov.Imm(asm.R4, 1), // BPF_NOEXIST
-		asm.FnMapUpdateElem.Call(),
+		asm.LoadMem(asm.R1, regStack, stackKey+keyFamily, asm.Byte),
+		asm.JEq.Imm(asm.R1, 6, "insert six"),
 	)
+	p.call(p.flows4, asm.FnMapUpdateElem)
+	p.add(asm.Ja.Label("hand up"), asm.Mov.Imm(asm.R0, 0).WithSymbol("insert six"))
+	p.call(p.flows6, asm.FnMapUpdateElem)
 }

@@ -64,10 +64,11 @@ func (o *opened) open(stdin io.Reader, count func(int)) error {
 	return err
 }
 
-// window returns what the file is read through. Regular files are read ahead:
-// their reads always end soon.
+// window returns what the file is read through. Compressed regular files are
+// read ahead: their reads always end soon. For plain ones it does not pay: the
+// kernel copies into a cache that is not the parser's.
 func (o *opened) window(r io.Reader) *input {
-	if o.size == 0 {
+	if _, plain := r.(*bufio.Reader); plain || o.size == 0 {
 		return newInput(r)
 	}
 	ahead := readChunks(r)
