@@ -18,10 +18,7 @@ func ndBypass(p *Pass, c *ndCase) []remedy.Remedy {
 	plan, err := p.planBypass(c)
 	var refused *remedy.Refusal
 	if errors.As(err, &refused) {
-		return []remedy.Remedy{{
-			Action: "nd-bypass-elsewhere", Params: map[string]string{"reason": string(refused.Reason)},
-			Title: "let neighbour discovery pass by other means, since " + refused.Text, Command: refused.Instead,
-		}}
+		return elsewhere(refused)
 	}
 	bare, _ := remedy.NDBypass(&analyze.KernelState{}, remedy.NDOptions{}) // nothing there: nothing to refuse
 	const both = "run this on both hosts"
@@ -35,6 +32,14 @@ func ndBypass(p *Pass, c *ndCase) []remedy.Remedy {
 			"number (the first lines; the other host's likewise), then neighbour discovery passes on both hosts")
 	}
 	return bypassRemedies(&plan, both, "or by hand, on both hosts")
+}
+
+// elsewhere is what to do where no plan may be made.
+func elsewhere(refused *remedy.Refusal) []remedy.Remedy {
+	return []remedy.Remedy{{
+		Action: "nd-bypass-elsewhere", Params: map[string]string{"reason": string(refused.Reason)},
+		Title: "let neighbour discovery pass by other means, since " + refused.Text, Command: refused.Instead,
+	}}
 }
 
 // puts returns how many bypass policies a plan puts there.

@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"slices"
@@ -182,29 +183,13 @@ func (l *leak) words() string {
 	return what + " (" + strings.Join(dirs, " and ") + ")"
 }
 
-// narrowed is the number of a narrow bypass: the broad one's, unless that wins by
-// its age alone, which a younger one cannot. At priority 0 there is no better.
-func (l *leak) narrowed(b *spd.Policy) uint32 {
-	if b.Priority < l.policy.Priority || l.policy.Priority == 0 {
-		return b.Priority
-	}
-	return remedy.Beats(l.policy.Priority)
-}
-
-// remedies puts narrow bypasses at the broad one's place, then takes that one
-// away: neighbour discovery passes at every moment.
+// remedies puts narrow bypasses there, then takes the broad one away: neighbour
+// discovery passes at every moment.
 func (l *leak) remedies(p *Pass) []remedy.Remedy {
-	var steps []remedy.Step
-	for _, b := range l.bypasses {
-		for _, t := range []uint16{spd.NeighborSolicitation, spd.NeighborAdvertisement} {
-			n := *b
-			n.Selector.Proto, n.Selector.SrcPort, n.Selector.SrcPortMask = spd.ProtoICMPv6, t, 0xffff
-			n.Selector.DstPort, n.Selector.DstPortMask = 0, 0
-			n.Priority = l.narrowed(b)
-			step := putPolicy(&p.Host.DB, n)
-			step.Device = p.Host.InterfaceName(n.Selector.IfIndex)
-			steps = append(steps, step)
-		}
+	steps, err := l.narrow(p)
+	var refused *remedy.Refusal
+	if errors.As(err, &refused) {
+		return elsewhere(refused)
 	}
 	for _, b := range l.bypasses {
 		steps = append(steps, remedy.Step{Op: remedy.DeletePolicy, Policy: b, Device: p.Host.InterfaceName(b.Selector.IfIndex)})
@@ -214,4 +199,41 @@ func (l *leak) remedies(p *Pass) []remedy.Remedy {
 		Title:   "replace the bypass by one for types 135 and 136; run this on " + hostWords(p.Host),
 		Command: strings.Join(remedy.Commands(steps), "\n"),
 	}}
+}
+
+// narrow returns the steps that put the narrow bypasses there: at the place of
+// the broad ones, unless those win by their age, which younger ones cannot.
+//
+// Errors are *remedy.Refusal.
+func (l *leak) narrow(p *Pass) ([]remedy.Step, error) {
+	if l.byAge(&p.Host.DB) {
+		k := p.Host.Kernel()
+		k.Policies = slices.DeleteFunc(slices.Clone(k.Policies), func(q spd.Policy) bool {
+			return slices.ContainsFunc(l.bypasses, func(b *spd.Policy) bool { return b.Identity() == q.Identity() })
+		})
+		plan, err := remedy.NDBypass(&k, remedy.NDOptions{})
+		return plan.Steps, err
+	}
+	var steps []remedy.Step
+	for _, b := range l.bypasses {
+		for _, t := range []uint16{spd.NeighborSolicitation, spd.NeighborAdvertisement} {
+			n := *b
+			n.Selector.Proto, n.Selector.SrcPort, n.Selector.SrcPortMask = spd.ProtoICMPv6, t, 0xffff
+			n.Selector.DstPort, n.Selector.DstPortMask = 0, 0
+			step := putPolicy(&p.Host.DB, n)
+			step.Device = p.Host.InterfaceName(n.Selector.IfIndex)
+			steps = append(steps, step)
+		}
+	}
+	return steps, nil
+}
+
+// byAge reports whether something that holds packets has the priority of one of
+// the bypasses.
+func (l *leak) byAge(db *spd.Database) bool {
+	return slices.ContainsFunc(l.bypasses, func(b *spd.Policy) bool {
+		return slices.ContainsFunc(db.Policies, func(q spd.Policy) bool {
+			return !q.Socket && !q.Bypass() && q.Direction == b.Direction && q.Type == b.Type && q.Priority == b.Priority
+		})
+	})
 }
