@@ -199,12 +199,18 @@ func TestListenerMissing(t *testing.T) {
 	pfkey := kernelOf(both)
 	pfkey.Listeners = []analyze.Listener{{Via: "pfkey", PID: 7, Name: "racoon"}}
 	stray := esp("fd00::1", "fd00::2", 0x1001, 8)
+	client := []spd.Policy{
+		through(spd.Out, g, "::/0", "fd00::1", "2001:db8::5"), through(spd.In, "::/0", g, "2001:db8::5", "fd00::1"),
+		{Direction: spd.Out, Priority: 10, Selector: spd.Selector{
+			Src: netip.MustParsePrefix("fd00::/64"), Dst: netip.MustParsePrefix("fd00::/64"), Family: spd.IPv6}},
+	}
 	unread := kernelOf(both)
 	unread.Missing = []string{analyze.PartListeners + ": permission denied"}
 	wantMissing := []string{"warning; certain; policies need IKE, and no daemon listens; host glass"}
 	runAudits(t, ListenerMissing, []auditCase{
 		{"nobody", kernelOf(both), wantMissing},
 		{"a monitor", listens(kernelOf(both), "ip"), wantMissing},
+		{"all through a tunnel, except the own network", kernelOf(client), wantMissing},
 		{"a daemon", listens(kernelOf(both), "ip", "charon"), nil},
 		{"a daemon by PF_KEY", pfkey, nil},
 		{"SAs by hand", kernelOf(both, there, back), nil},
@@ -231,6 +237,9 @@ func TestIKENotBypassed(t *testing.T) {
 		{"neither", listens(kernelOf(both), "charon"), caught},
 		{"one direction only", listens(kernelOf(append(slices.Clone(both), socket(spd.Out))), "charon"), caught},
 		{"no daemon", kernelOf(both), nil},
+		{"a network on which this host is", listens(kernelOf([]spd.Policy{
+			protect(spd.Out, "fd00::/64", "fd00::/64", 0), protect(spd.In, "fd00::/64", "fd00::/64", 0)}), "charon"),
+			[]string{"warning; likely; a policy catches the IKE daemon's own messages; policy dir out src fd00::/64 dst fd00::/64 on glass"}},
 		{"an SA carries it", listens(kernelOf(both, esp("fd00::1", "fd00::2", 1, 0), esp("fd00::2", "fd00::1", 2, 0)), "charon"), nil},
 	})
 }

@@ -59,7 +59,7 @@ func checkIKENotBypassed(p *Pass) {
 			continue
 		}
 		seen[k] = true
-		reportCaughtIKE(p, local, peer, exempt)
+		reportCaughtIKE(p, q, exempt)
 	}
 }
 
@@ -68,7 +68,8 @@ type socketSide struct {
 	family spd.Family
 }
 
-// ikeEnds returns the addresses between which IKE for a policy is spoken.
+// ikeEnds returns the addresses between which IKE for a policy is spoken; of one
+// for networks, those of some hosts in them.
 func ikeEnds(h *analyze.Host, q *spd.Policy) (local, peer netip.Addr) {
 	if a, b, ok := policyEnds(q); ok {
 		return a, b
@@ -77,8 +78,10 @@ func ikeEnds(h *analyze.Host, q *spd.Policy) (local, peer netip.Addr) {
 	return f.Src, f.Dst
 }
 
-// reportCaughtIKE looks at both directions of IKE between two hosts.
-func reportCaughtIKE(p *Pass, local, peer netip.Addr, exempt map[socketSide]bool) {
+// reportCaughtIKE looks at both directions of IKE between the hosts that a policy
+// is for.
+func reportCaughtIKE(p *Pass, q *spd.Policy, exempt map[socketSide]bool) {
+	local, peer := ikeEnds(p.Host, q)
 	out := spd.Flow{Src: local, Dst: peer, Proto: spd.ProtoUDP, SrcPort: ikePort, DstPort: ikePort}
 	family := spd.IPv6
 	if local.Is4() {
@@ -104,9 +107,12 @@ func reportCaughtIKE(p *Pass, local, peer netip.Addr, exempt map[socketSide]bool
 	if len(by) == 0 {
 		return
 	}
-	f := p.PairFinding(local, peer)
-	f.Explanation = fmt.Sprintf("%s runs on this host, its sockets have no policy of their own, and policies from %s to %s catch UDP port %d: "+
-		"%s, because the SA that it needs is the one that it is to make.", daemonWords(p.Host), local, peer, ikePort, words)
+	f, catch := p.PairFinding(local, peer), fmt.Sprintf("policies from %s to %s catch", local, peer)
+	if _, _, named := policyEnds(q); !named {
+		f, catch = p.PolicyFinding(q), holderWords(q)+" catches"
+	}
+	f.Explanation = fmt.Sprintf("%s runs on this host, its sockets have no policy of their own, and %s UDP port %d: "+
+		"%s, because the SA that it needs is the one that it is to make.", daemonWords(p.Host), catch, ikePort, words)
 	f.Evidence = policyList(p, by)
 	f.Remedies = []remedy.Remedy{{
 		Action: "restart-daemon", Params: map[string]string{},

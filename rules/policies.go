@@ -14,12 +14,19 @@ import (
 const protoTried = 253
 
 // sampleFlow returns a packet that q selects. Of networks it takes this host's
-// own address where one is in them, else the first.
+// own address on this host's side where one is in them, and on the other side
+// the first that is another's.
 func sampleFlow(h *analyze.Host, q *spd.Policy) spd.Flow {
 	s := &q.Selector
 	f := spd.Flow{
-		Src: sampleAddr(h, s.Src, s.Family), Dst: sampleAddr(h, s.Dst, s.Family), Proto: s.Proto, SrcPort: s.SrcPort, DstPort: s.DstPort,
-		IfIndex: s.IfIndex, Mark: q.Mark.Value, IfID: q.IfID,
+		Proto: s.Proto, SrcPort: s.SrcPort, DstPort: s.DstPort, IfIndex: s.IfIndex, Mark: q.Mark.Value, IfID: q.IfID,
+		Src: foreignAddr(h, s.Src, s.Family), Dst: foreignAddr(h, s.Dst, s.Family),
+	}
+	switch q.Direction {
+	case spd.Out:
+		f.Src = ownAddr(h, s.Src, f.Src)
+	case spd.In:
+		f.Dst = ownAddr(h, s.Dst, f.Dst)
 	}
 	if f.Proto == spd.ProtoAny {
 		f.Proto = protoTried
@@ -27,21 +34,33 @@ func sampleFlow(h *analyze.Host, q *spd.Policy) spd.Flow {
 	return f
 }
 
-func sampleAddr(h *analyze.Host, p netip.Prefix, family spd.Family) netip.Addr {
-	if !p.IsValid() {
-		if family == spd.IPv4 {
-			return netip.IPv4Unspecified()
+// ownAddr returns an address of this host in a network, other where there is
+// none.
+func ownAddr(h *analyze.Host, p netip.Prefix, other netip.Addr) netip.Addr {
+	for _, a := range h.Addresses {
+		if x := a.Prefix.Addr(); p.IsValid() && p.Contains(x) && !x.IsLinkLocalUnicast() && !x.IsLoopback() {
+			return x
 		}
+	}
+	return other
+}
+
+// foreignAddr returns the first address in a network that is not this host's;
+// of a single address that one.
+func foreignAddr(h *analyze.Host, p netip.Prefix, family spd.Family) netip.Addr {
+	switch {
+	case !p.IsValid() && family == spd.IPv4:
+		return netip.IPv4Unspecified()
+	case !p.IsValid():
 		return netip.IPv6Unspecified()
 	}
-	if !p.IsSingleIP() {
-		for _, a := range h.Addresses {
-			if x := a.Prefix.Addr(); p.Contains(x) && !x.IsLinkLocalUnicast() && !x.IsLoopback() {
-				return x
-			}
+	first := p.Masked().Addr()
+	for a := first; p.Contains(a); a = a.Next() {
+		if !h.Owns(a) {
+			return a
 		}
 	}
-	return p.Addr()
+	return first
 }
 
 // reversed returns the answer to a packet.
