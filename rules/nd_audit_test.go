@@ -280,9 +280,9 @@ func TestOnlyPeersOnTheLinkAreAffected(t *testing.T) {
 		}, "nd-under-policy warning likely", "fd00::1 ↔ fd00::2"},
 		{"::/0 catches it with the router", wide, defaultRoute, under, "host teapot"},
 		{"::/0, and the router is bypassed", list(wide, nd(1, "out in", "135 136")), defaultRoute, "", ""},
-		{"a permanent entry here: glass still asks", both(100), func(k *analyze.KernelState) {
+		{"a permanent entry here: glass may still ask", both(100), func(k *analyze.KernelState) {
 			k.Neighbors = []analyze.Neighbor{{Addr: glass, IfIndex: 2, LinkAddr: "02:00:00:00:00:01", State: "PERMANENT"}}
-		}, under, "fd00::1 ↔ fd00::2"},
+		}, "nd-under-policy warning likely", "fd00::1 ↔ fd00::2"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -530,6 +530,25 @@ func TestALiveSAIsTold(t *testing.T) {
 		f := auditState(k, NDUnderPolicy)[0]
 		if f.Severity != tt.severity || !strings.Contains(f.Explanation, tt.words) {
 			t.Errorf("%s: %s: %s", tt.name, f.Severity, f.Explanation)
+		}
+	}
+}
+
+// TestABypassInVainBesideManualSAs: the bypass does not do what it is for, and
+// nothing waits for IKE.
+func TestABypassInVainBesideManualSAs(t *testing.T) {
+	for rule, policies := range map[string][]spd.Policy{
+		"nd-bypass-shadowed": list(both(100), nd(100, "out in", "135 136")),
+		"nd-bypass-one-way":  list(both(100), nd(99, "out", "135 136")),
+	} {
+		k := teapotHost(policies...)
+		for spi, ends := range [][2]netip.Addr{{teapot, glass}, {glass, teapot}} {
+			k.SAs = append(k.SAs, spd.SA{
+				Src: ends[0], Dst: ends[1], SPI: 0x100 + uint32(spi), Proto: spd.ProtoESP, Mode: spd.Transport, ReqID: 7, Enc: &spd.Algorithm{Name: "cbc(aes)"}})
+		}
+		found := auditState(k, ndRules...)
+		if got := said(found); got != rule+" warning certain" || strings.Contains(found[0].Explanation, "cannot be sent") {
+			t.Errorf("%s: %q: %+v", rule, got, found)
 		}
 	}
 }

@@ -23,10 +23,10 @@ func ndFinding(p *Pass, a *ndAudit) Finding {
 		f = p.PairFinding(a.local, a.peer)
 	}
 	f.Confidence = Certain
-	if !a.fatal() {
+	if !a.fatal() || a.mayNotAsk() || a.manual(p.Host) {
 		f.Severity = Warning
 	}
-	if !a.direct || slices.ContainsFunc(a.caught, func(q *ndPacket) bool { return doubtful(&q.verdict) }) {
+	if !a.direct || a.mayNotAsk() || slices.ContainsFunc(a.caught, func(q *ndPacket) bool { return doubtful(&q.verdict) }) {
 		f.Confidence = Likely
 	}
 	return f
@@ -100,8 +100,10 @@ func catchesWords(a *ndAudit, q *ndPacket) string {
 }
 
 // latentWords says how long it works all the same, and when it ends.
-func latentWords(a *ndAudit) string {
+func latentWords(p *Pass, a *ndAudit) string {
 	switch {
+	case a.manual(p.Host):
+		return "SAs that never expire carry it, and no IKE is needed for them: it works as long as they stand on both hosts."
 	case !a.fatal() && !a.catches(ndProbe):
 		return "Duplicate address detection finds nothing, because nothing leaves. The rest of neighbour discovery passes."
 	case !a.fatal():
@@ -119,8 +121,13 @@ func latentWords(a *ndAudit) string {
 	if slices.ContainsFunc(a.caught, (*ndPacket).carried) {
 		words += ", or an SA carries the advertisement, as one does now"
 	}
-	return words + ". Once a neighbour entry is lost and there is no SA, as after a reboot, the advertisement is lost, IKE cannot be " +
+	words += ". Once a neighbour entry is lost and there is no SA, as after a reboot, the advertisement is lost, IKE cannot be " +
 		"sent without it, and without IKE there will be no SA."
+	if a.mayNotAsk() {
+		words += fmt.Sprintf(" This host's entry for %s is permanent; if that of %s for this host is too, neither asks, and this does no harm.",
+			a.peer, a.peer)
+	}
+	return words
 }
 
 // ndEvidence lists the policies that catch, with what each of them catches, and

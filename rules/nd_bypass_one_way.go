@@ -55,7 +55,7 @@ func reportOneWay(p *Pass, a *ndAudit) {
 	f := ndFinding(p, a)
 	q := a.first()
 	f.Explanation = fmt.Sprintf("On %s a bypass lets a part of neighbour discovery pass (%s) and leaves out another (%s): %s %s. %s",
-		hostWords(p.Host), typesOf(a.bypasses), gaps(a.caught), holderWords(holder(&q.verdict)), catchesWords(a, q), latentWords(a)) + strayWords(a.bypasses)
+		hostWords(p.Host), typesOf(a.bypasses), gaps(a.caught), holderWords(holder(&q.verdict)), catchesWords(a, q), latentWords(p, a)) + strayWords(a.bypasses)
 	f.Evidence = append(bypassEvidence(p, a), ndEvidence(p, a)...)
 	f.Remedies = ndBypass(p, a.asCase())
 	p.Report(f)

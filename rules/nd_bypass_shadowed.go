@@ -59,7 +59,7 @@ func reportShadowed(p *Pass, a *ndAudit) {
 	s := a.foremost()
 	f.Explanation = fmt.Sprintf("On %s a bypass for %s is there, %s (priority %d), and does not help: %s. So %s %s. %s",
 		hostWords(p.Host), packetWords(a, s.packet), s.bypass.Selector, s.bypass.Priority, s.words(),
-		holderWords(s.winner), catchesWords(a, s.packet), latentWords(a))
+		holderWords(s.winner), catchesWords(a, s.packet), latentWords(p, a))
 	f.Evidence = append(shadowEvidence(p, a), ndEvidence(p, a)...)
 	f.Remedies = shadowRemedies(p, a)
 	p.Report(f)

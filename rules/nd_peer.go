@@ -21,6 +21,7 @@ type ndPeer struct {
 	// static and peerStatic are set where an end has a permanent entry for the
 	// other, and so never asks.
 	static, peerStatic bool
+	met                bool // the other end's table was seen
 }
 
 // maxPeers bounds the peers of one host that are judged.
@@ -170,11 +171,15 @@ func (s *ndSearch) meet(q *ndPeer) {
 	for _, o := range s.state.Hosts {
 		if o != s.h && o.KernelSeen && o.Owns(q.peer) {
 			n, _, ok := o.Neighbor(q.local)
-			q.peerStatic = ok && n.State == "PERMANENT"
+			q.met, q.peerStatic = true, ok && n.State == "PERMANENT"
 		}
 	}
 	q.local, q.peer = s.zoned(q.local, q.ifindex), s.zoned(q.peer, q.ifindex)
 }
+
+// mayNotAsk reports whether neither end may ask, since this one has a permanent
+// entry, and whether the other has one too is not known.
+func (q *ndPeer) mayNotAsk() bool { return q.static && !q.met }
 
 // zoned gives a link-local address the zone under which the wire knows it.
 func (s *ndSearch) zoned(a netip.Addr, ifindex int) netip.Addr {

@@ -43,7 +43,7 @@ func reportUnderPolicy(p *Pass, a *ndAudit) {
 	switch {
 	case a.manual(p.Host):
 		f.Severity = Info
-	case !a.direct:
+	case !a.direct, a.mayNotAsk():
 		f.Severity = Warning
 	}
 	f.Explanation = underPolicyWords(p, a)
@@ -64,11 +64,7 @@ func underPolicyWords(p *Pass, a *ndAudit) string {
 	if !a.direct {
 		fmt.Fprintf(&s, "Whether %s is on the same link is not known; if it is behind a router, this does no harm. ", a.peer)
 	}
-	if a.manual(p.Host) {
-		s.WriteString("SAs that never expire carry it, and no IKE is needed for them: it works as long as they stand on both hosts.")
-		return s.String()
-	}
-	s.WriteString(latentWords(a))
+	s.WriteString(latentWords(p, a))
 	return s.String()
 }
 
@@ -115,7 +111,7 @@ func reportCrowd(p *Pass, crowd []*ndAudit) {
 	}
 	q := crowd[0].first()
 	f.Explanation = fmt.Sprintf("On %s %s covers neighbours that it is hardly meant for, and catches neighbour discovery with them: %s. %s",
-		hostWords(p.Host), holderWords(holder(&q.verdict)), strings.Join(names, ", "), latentWords(crowd[0]))
+		hostWords(p.Host), holderWords(holder(&q.verdict)), strings.Join(names, ", "), latentWords(p, crowd[0]))
 	f.Evidence = ndEvidence(p, crowd[0])
 	f.Remedies = ndBypass(p, crowd[0].asCase())
 	p.Report(f)
