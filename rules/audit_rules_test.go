@@ -91,6 +91,14 @@ func runAudits(t *testing.T, r *Rule, cases []auditCase) {
 }
 
 func TestPolicyOneWay(t *testing.T) {
+	vti := func(s *analyze.Snapshot) *analyze.Snapshot {
+		s.Links = append(s.Links, analyze.Link{Index: 9, Name: "vti0", Kind: "vti6"})
+		return s
+	}
+	marked := []spd.Policy{through(spd.Out, "fd00:1::/64", wide, "fd00::1", "fd00::2"), through(spd.In, wide, "fd00:1::/64", "fd00::2", "fd00::1")}
+	for i := range marked {
+		marked[i].Mark = spd.Mark{Value: 5, Mask: 0xffffffff}
+	}
 	forwarding := func(s *analyze.Snapshot) *analyze.Snapshot {
 		s.Sysctls["net.ipv6.conf.all.forwarding"] = "1"
 		return s
@@ -132,6 +140,8 @@ func TestPolicyOneWay(t *testing.T) {
 			[]string{"warning; likely; the policies of the two directions do not fit each other"}},
 		{"a tunnel, and no gateway", kernelOf(gateway), nil},
 		{"a gateway without fwd", forwarding(kernelOf(gateway)), []string{"warning; likely; a gateway's policy has no counterpart for what it forwards"}},
+		{"a gateway with a VTI, behind which nothing is asked", vti(forwarding(kernelOf(marked))), nil},
+		{"a gateway with marks and no VTI", forwarding(kernelOf(marked)), []string{"warning; likely; a gateway's policy has no counterpart for what it forwards"}},
 		{"a gateway with fwd", forwarding(kernelOf(tunnelled)), nil},
 		{"a trap before IKE", listens(kernelOf([]spd.Policy{protect(spd.Out, g, t1, 7), protect(spd.In, t1, g, 7)}), "charon"), nil},
 		{"reqid", kernelOf([]spd.Policy{protect(spd.Out, g, t1, 7), protect(spd.In, t1, g, 7)}, esp("fd00::1", "fd00::2", 0x1001, 8), esp("fd00::2", "fd00::1", 0x1002, 8)),

@@ -181,6 +181,9 @@ func differ(a, b netip.Addr) bool {
 // others, on a host that forwards, and nothing protects them on their way on.
 func (o *oneWayAudit) needsForward(q *spd.Policy) bool {
 	h := o.Host
+	if q.Mark.Mask != 0 && slices.ContainsFunc(h.Links, func(l analyze.Link) bool { return strings.HasPrefix(l.Kind, "vti") }) {
+		return false // it may be for a VTI, on whose far side a packet has left IPsec behind (vti_rcv_cb, skb_scrub_packet)
+	}
 	if q.Direction != spd.In || q.Templates[0].Mode != spd.Tunnel || h.Lacks(analyze.PartAddresses) || h.Lacks(analyze.PartSettings) {
 		return false
 	}
