@@ -534,6 +534,23 @@ func TestALiveSAIsTold(t *testing.T) {
 	}
 }
 
+// TestATunnelToSomebodyElseCarriesNoNeighbourDiscovery: what goes into a VPN's
+// tunnel never reaches the neighbour.
+func TestATunnelToSomebodyElseCarriesNoNeighbourDiscovery(t *testing.T) {
+	k := teapotHost(
+		pol(spd.Out, "fd00::2/128", "::/0", 100, tunnelESP("fd00::2", "2001:db8::1")), pol(spd.In, "::/0", "fd00::2/128", 100, tunnelESP("2001:db8::1", "fd00::2")))
+	gateway := netip.MustParseAddr("2001:db8::1")
+	k.Neighbors = []analyze.Neighbor{{Addr: glass, IfIndex: 2, LinkAddr: "02:00:00:00:00:01", State: "STALE"}}
+	for i, ends := range [][2]netip.Addr{{teapot, gateway}, {gateway, teapot}} {
+		k.SAs = append(k.SAs, spd.SA{
+			Src: ends[0], Dst: ends[1], SPI: 0x100 + uint32(i), Proto: spd.ProtoESP, Mode: spd.Tunnel, ReqID: 7, Enc: &spd.Algorithm{Name: "cbc(aes)"}})
+	}
+	found := auditState(k, ndRules...)
+	if got := said(found); got != under || strings.Contains(found[0].Explanation, "SAs that never expire") {
+		t.Errorf("found %q: %+v", got, found)
+	}
+}
+
 // TestABypassInVainBesideManualSAs: the bypass does not do what it is for, and
 // nothing waits for IKE.
 func TestABypassInVainBesideManualSAs(t *testing.T) {

@@ -118,7 +118,7 @@ func latentWords(p *Pass, a *ndAudit) string {
 			"link-layer address of %s, and no question for it gets out any more.", words, a.peer)
 	}
 	words := "It works while both hosts know each other's link-layer address"
-	if slices.ContainsFunc(a.caught, (*ndPacket).carried) {
+	if slices.ContainsFunc(a.caught, a.carries) {
 		words += ", or an SA carries the advertisement, as one does now"
 	}
 	words += ". Once a neighbour entry is lost and there is no SA, as after a reboot, the advertisement is lost, IKE cannot be " +

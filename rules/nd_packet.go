@@ -2,6 +2,7 @@ package rules
 
 import (
 	"net/netip"
+	"slices"
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/spd"
@@ -77,10 +78,20 @@ func holder(v *spd.Verdict) *spd.Policy {
 	return nil
 }
 
-// carried reports whether the packet must be protected, and an SA is there that
-// does it.
-func (q *ndPacket) carried() bool {
-	return q.verdict.Decision == spd.Protect && q.verdict.MissingSA() == nil
+// carries reports whether the packet must be protected, and an SA is there that
+// takes it to the peer or brings it: a tunnel to somebody else takes it away from
+// the link.
+func (a *ndAudit) carries(q *ndPacket) bool {
+	if q.verdict.Decision != spd.Protect || q.verdict.MissingSA() != nil {
+		return false
+	}
+	return !slices.ContainsFunc(q.verdict.Needs, func(n spd.Need) bool {
+		end := n.SA.Dst
+		if q.dir != spd.Out {
+			end = n.SA.Src
+		}
+		return n.SA.Mode == spd.Tunnel && end != a.peer.WithZone("")
+	})
 }
 
 // bypassMatched returns the bypass that lets the packet pass.

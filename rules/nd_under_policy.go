@@ -74,7 +74,7 @@ func (a *ndAudit) manual(h *analyze.Host) bool {
 	if len(h.Daemons()) > 0 {
 		return false
 	}
-	return !slices.ContainsFunc(a.caught, func(q *ndPacket) bool { return !q.carried() || mortal(&q.verdict) })
+	return !slices.ContainsFunc(a.caught, func(q *ndPacket) bool { return !a.carries(q) || mortal(&q.verdict) })
 }
 
 func mortal(v *spd.Verdict) bool {
