@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -180,14 +181,42 @@ func (o *lookupOptions) ask(s *analyze.Snapshot, f spd.Flow) (lookups []report.L
 		explain("", dir, k.Through(dir, f, dev))
 		return lookups, nil
 	}
-	if !f.Src.Is6() || f.Src.IsMulticast() || f.Dst.IsMulticast() {
-		return nil, errors.New("--nd is about two IPv6 hosts: give their unicast addresses")
+	local, peer, err := o.ndEnds(k, f)
+	if err != nil {
+		return nil, err
 	}
-	for _, d := range k.Discoveries(f.Src, f.Dst, dev) {
+	for _, d := range k.Discoveries(local, peer, dev) {
 		d.Flow.Mark, d.Flow.IfID = f.Mark, f.IfID
 		explain(d.What, d.Direction, d.Flow)
 	}
 	return lookups, nil
+}
+
+// ndEnds returns this host's address and its neighbour's. It is all the same
+// which one was given first.
+func (o *lookupOptions) ndEnds(k *analyze.KernelState, f spd.Flow) (local, peer netip.Addr, err error) {
+	for _, flag := range []string{"dir", "proto", "type", "code", "sport", "dport"} {
+		if o.packet.given(flag) {
+			return local, peer, fmt.Errorf("--%s does not go with --nd, which asks about all of neighbour discovery", flag)
+		}
+	}
+	switch {
+	case !f.Src.Is6() || f.Src.IsMulticast() || f.Dst.IsMulticast():
+		return local, peer, errors.New("--nd is about two IPv6 hosts: give their unicast addresses")
+	case len(k.Addresses) == 0 && !protects(k, f.Src, f.Dst) && protects(k, f.Dst, f.Src), k.Owns(f.Dst) && !k.Owns(f.Src):
+		return f.Dst, f.Src, nil
+	case len(k.Addresses) == 0 || k.Owns(f.Src):
+		return f.Src, f.Dst, nil
+	}
+	return local, peer, fmt.Errorf("neither %s nor %s is this host's: --nd is about it and a neighbour", f.Src, f.Dst)
+}
+
+// protects reports whether a policy is for what src sends dst: of a text, which
+// tells no addresses, that shows whose it is.
+func protects(k *analyze.KernelState, src, dst netip.Addr) bool {
+	return slices.ContainsFunc(k.Policies, func(q spd.Policy) bool {
+		return q.Direction == spd.Out && len(q.Templates) > 0 && q.Selector.Src.Contains(src) && q.Selector.Dst.Contains(dst)
+	})
 }
 
 func deviceIndex(k *analyze.KernelState, name string) (int, error) {
@@ -216,7 +245,7 @@ func (o *lookupOptions) direction(k *analyze.KernelState, f spd.Flow) (spd.Direc
 			return 0, fmt.Errorf("--dir %s: there are out, in and fwd", o.dir)
 		}
 		return dir, nil
-	case len(k.Addresses) == 0 || k.Owns(f.Src):
+	case len(k.Addresses) == 0 || k.Owns(f.Src), f.Dst.IsLinkLocalUnicast() && !k.Owns(f.Dst): // nobody forwards it
 		return spd.Out, nil
 	case k.Owns(f.Dst) || f.Dst.IsMulticast():
 		return spd.In, nil

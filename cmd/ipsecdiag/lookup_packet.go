@@ -102,6 +102,9 @@ var types = map[string]uint16{
 	"ra": spd.RouterAdvertisement, "redirect": spd.Redirect, "echo": 128, "reply": 129,
 }
 
+// types4 are those of ICMP that have the same names.
+var types4 = map[string]uint16{"redirect": 5, "echo": 8, "reply": 0}
+
 // ports sets the ports, or the type and code that stand in their place.
 func (p *lookupPacket) ports(f *spd.Flow) error {
 	icmp := f.Proto == spd.ProtoICMP || f.Proto == spd.ProtoICMPv6
@@ -116,8 +119,12 @@ func (p *lookupPacket) ports(f *spd.Flow) error {
 		f.SrcPort, f.DstPort = p.sport, p.dport
 		return nil
 	}
-	typ, known := types[strings.ToLower(p.typ)]
-	if !known || f.Proto == spd.ProtoICMP {
+	names := types
+	if f.Proto == spd.ProtoICMP {
+		names = types4
+	}
+	typ, known := names[strings.ToLower(p.typ)]
+	if !known {
 		if p.typ == "" {
 			return fmt.Errorf("--proto %s needs a type: --type 136", spd.ProtocolName(f.Proto))
 		}

@@ -37,6 +37,15 @@ func TestLookupOfAllNeighbourDiscovery(t *testing.T) {
 	if r.status != statusFound || r.stderr != "" || !strings.HasPrefix(r.stdout, "4 of 10 packets would die\n") {
 		t.Errorf("got %+v", r)
 	}
+	if other := ipsecdiag(t, nil, "lookup", "--nd", "fd00::2", "fd00::1", "--state", file); other != r {
+		t.Errorf("the neighbour's address first: got %+v, want %+v", other, r)
+	}
+	for _, ends := range [][2]string{{"fd00::1", "fd00::2"}, {"fd00::2", "fd00::1"}} { // whose text it is, the policies tell
+		text := ipsecdiag(t, strings.NewReader(readersPolicies+readersBypass), "lookup", "--nd", ends[0], ends[1], "--state", "-")
+		if text.status != statusError || !strings.Contains(text.stdout, "out fd00::2 → fd00::1 type 136") {
+			t.Errorf("of a text, %s: got %+v", ends, text)
+		}
+	}
 	healthy := ipsecdiag(t, nil, "lookup", "--nd", "fd00::1", "fd00::2", "--state", fixture("healthy-ikev2", "glass.pcapng"), "--format", "json")
 	var doc struct {
 		Version int
@@ -67,6 +76,7 @@ func TestLookupTakesTheDirectionFromTheAddresses(t *testing.T) {
 		{"fd00::1", "fd00::2", ", dir in, in by eth0"},
 		{"fd00::1", "ff02::1", ", dir in, in by eth0"},
 		{"fd00::1", "2001:db8::1", ", dir fwd"},
+		{"fe80::1234", "fe80::5678", ", dir out"}, // nobody forwards it
 	} {
 		r := ipsecdiag(t, nil, "lookup", tt.src, tt.dst, "--type", "136", "--state", file)
 		if r.status == statusError || !strings.Contains(r.stdout, tt.want) {
@@ -84,6 +94,18 @@ func TestLookupOfIPv4(t *testing.T) {
 	r := ipsecdiag(t, nil, "lookup", "10.0.0.1", "10.0.0.2", "--proto", "tcp", "--dport", "443", "--state", file)
 	if r.status != statusFine || !strings.HasPrefix(r.stdout, "protect: esp SA spi 0x") || !strings.Contains(r.stdout, "proto tcp sport 0 dport 443") {
 		t.Errorf("got %+v", r)
+	}
+}
+
+func TestLookupKnowsTheNamesOfBothICMPs(t *testing.T) {
+	for _, tt := range [][4]string{
+		{"fd00::2", "fd00::1", "echo", "type 128"}, {"10.0.0.2", "10.0.0.1", "echo", "type 8"},
+		{"10.0.0.2", "10.0.0.1", "reply", "type 0"}, {"10.0.0.2", "10.0.0.1", "redirect", "type 5"},
+	} {
+		r := ipsecdiag(t, strings.NewReader(readersBypass), "lookup", tt[0], tt[1], "--type", tt[2], "--state", "-")
+		if r.status != statusFine || !strings.Contains(r.stdout, tt[3]+" code 0") {
+			t.Errorf("%q: got %+v", tt, r)
+		}
 	}
 }
 
@@ -109,6 +131,10 @@ func TestLookupRefusesWhatItCannotAsk(t *testing.T) {
 		{[]string{"fd00::1", "fd00::2", "--dir", "sideways"}, "there are out, in and fwd"},
 		{[]string{"fd00::1", "fd00::2", "--dev", "eth7"}, `no device "eth7": there are`},
 		{[]string{"10.0.0.1", "10.0.0.2", "--nd"}, "two IPv6 hosts"},
+		{[]string{"fd00::8", "fd00::9", "--nd"}, "neither fd00::8 nor fd00::9 is this host's"},
+		{[]string{"fd00::1", "fd00::2", "--nd", "--proto", "tcp"}, "--proto does not go with --nd"},
+		{[]string{"fd00::1", "fd00::2", "--nd", "--dir", "in"}, "--dir does not go with --nd"},
+		{[]string{"10.0.0.1", "10.0.0.2", "--proto", "icmp", "--type", "ns"}, "not a number"},
 		{[]string{"fd00::8", "fd00::9", "--state", fixture("nd-deadlock-ikev2", "glass.pcapng")}, "neither has fd00::8 or fd00::9"},
 	} {
 		r := ipsecdiag(t, nil, append([]string{"lookup", "--state", file}, tt.args...)...)
