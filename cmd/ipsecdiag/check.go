@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -102,6 +103,9 @@ func (o *checkOptions) read(ctx context.Context, streams streams) ([]*capture.St
 	local, err := stateOf(ctx, o.state, o.netns, streams)
 	if err != nil || len(o.peer) == 0 {
 		return []*capture.States{local}, err
+	}
+	if i := slices.IndexFunc(o.peer, func(f string) bool { return slices.Contains(o.state, f) }); i >= 0 {
+		return nil, fmt.Errorf("%s is given for both ends", o.peer[i])
 	}
 	peer, err := readStates(ctx, o.peer, streams)
 	if err != nil {

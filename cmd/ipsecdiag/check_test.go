@@ -10,6 +10,13 @@ import (
 	"ipsecdiag/rules/report"
 )
 
+func TestCheckRefusesOneFileForBothEnds(t *testing.T) {
+	r := ipsecdiag(t, strings.NewReader(readersPolicies), "check", "--state", "-", "--peer-state", "-")
+	if r.status != statusError || r.stdout != "" || !strings.Contains(r.stderr, "- is given for both ends") {
+		t.Errorf("got %+v", r)
+	}
+}
+
 func TestCheckOfFiles(t *testing.T) {
 	healthy := ipsecdiag(t, nil, "check", "--state", fixture("healthy-ikev2", "glass.policy.txt"), "--state", fixture("healthy-ikev2", "glass.state.txt"))
 	if healthy.status != statusFine || healthy.stderr != "" || !strings.HasPrefix(healthy.stdout, "Nothing wrong found") ||

@@ -2,6 +2,7 @@ package text
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"ipsecdiag/analyze/spd"
@@ -18,18 +19,54 @@ func (m *mirror) policies() {
 		}
 		if q := peer[mirrored(p, nil)]; q != nil {
 			m.policy(p, q)
-		} else if p.Action != spd.Block { // what a host blocks is its own matter
+		} else if p.Action != spd.Block && !m.needless(p, m.peer) { // what a host blocks is its own matter
 			at, there := m.local.PolicyAt(p), m.peer.whole()
 			m.add(at, there, "the policy %s at %s has no counterpart, dir %s, in %s", short(p), at, opposite(p), there)
 		}
 	}
 	for i := range m.peer.DB.Policies {
 		q := &m.peer.DB.Policies[i]
-		if m.concerns(q, m.nat) && q.Action != spd.Block && local[mirrored(q, m.nat)] == nil {
+		if m.concerns(q, m.nat) && q.Action != spd.Block && local[mirrored(q, m.nat)] == nil && !m.needless(q, m.local) {
 			here, at := m.local.whole(), m.peer.PolicyAt(q)
 			m.add(here, at, "the policy %s at %s has no counterpart, dir %s, in %s", short(q), at, opposite(q), here)
 		}
 	}
+}
+
+// needless reports whether p does without a counterpart of its own selector at
+// the other end.
+func (m *mirror) needless(p *spd.Policy, other *Result) bool {
+	if len(m.nat) > 0 {
+		return false
+	}
+	if !p.Bypass() {
+		return p.Direction == spd.Out && waits(p, other)
+	}
+	for x := range m.common { // what passes here must pass there, by whatever policy
+		for _, f := range []spd.Flow{{Src: x.a, Dst: x.b}, {Src: x.b, Dst: x.a}} {
+			f.Proto, f.SrcPort, f.DstPort, f.Mark, f.IfID = p.Selector.Proto, p.Selector.SrcPort, p.Selector.DstPort, p.Mark.Value, p.IfID
+			f.IfIndex = p.Selector.IfIndex
+			if !p.Matches(f) {
+				continue
+			}
+			f.Mark, f.IfID, f.IfIndex = 0, 0, 0
+			if other.DB.Lookup(opposite(p), f).Decision != spd.Clear {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// waits reports whether the other end has for p's hosts a policy that waits for
+// its first packet, and gets its counterpart with the SA, as libreswan makes
+// them. Those of setkey have no reqid either, and wait for nothing.
+func waits(p *spd.Policy, other *Result) bool {
+	back := plain(p.Selector.Reversed())
+	return slices.ContainsFunc(other.DB.Policies, func(q spd.Policy) bool {
+		return !q.Socket && q.Direction == spd.Out && q.Priority != priorityDefault && plain(q.Selector) == back && q.Requires() &&
+			!slices.ContainsFunc(q.Templates, func(t spd.Template) bool { return t.ReqID != 0 })
+	})
 }
 
 // side is what makes a policy the counterpart of another: the same packets, the

@@ -77,7 +77,7 @@ spdadd ::/0 ::/0 icmp6 136,0 -P out none;
 		"the authenticator of the ESP SA from fd00::1 to fd00::2 (hmac(sha256)) is cut to 96 bits at glass.conf:1 and to 128 bits at teapot.txt:1",
 		"the ESP SA from fd00::1 to fd00::2 has 32 bit sequence numbers at glass.conf:1 and extended sequence numbers at teapot.txt:1",
 		"the policy dir out src fd00::1/128 dst fd00::2/128 asks for esp transport at glass.conf:2, and its counterpart for esp transport level use at teapot.txt:9",
-		"the policy dir out src ::/0 dst ::/0 proto ipv6-icmp type 136 at glass.conf:4 has no counterpart, dir in, in teapot.txt",
+		// The bypass needs no counterpart: what is optional lets its packets in.
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
@@ -137,5 +137,38 @@ func TestKeyLengthsThatFit(t *testing.T) {
 	}
 	if got := bySetkey(forEnc, "aes-cbc").lengths() + "; " + bySetkey(forEnc, "blowfish-cbc").lengths() + "; " + bySetkey(forAuth, "hmac-md5").lengths(); got != "128, 192 or 256; 40 to 448; 128" {
 		t.Error(got)
+	}
+}
+
+// TestWhatNeedsNoCounterpart holds that ends whose policies differ and do the
+// same with the packets between the two are not told to differ.
+func TestWhatNeedsNoCounterpart(t *testing.T) {
+	const (
+		tmpl    = "\ttmpl src :: dst ::\n\t\tproto esp reqid 1 mode transport\n"
+		waiting = "src fd00::1/128 dst fd00::2/128\n\tdir out priority 1703937\n\ttmpl src :: dst ::\n\t\tproto esp reqid 0 mode transport\n"
+		setkeys = "src fd00::1/128 dst fd00::2/128\n\tdir out priority 2147483648\n\ttmpl src :: dst ::\n\t\tproto esp reqid 0 mode transport\n"
+		glass   = "src fd00::1/128 dst fd00::2/128\n\tdir out priority 9\n" + tmpl + "src fd00::2/128 dst fd00::1/128\n\tdir in priority 9\n" + tmpl
+		teapot  = "src fd00::2/128 dst fd00::1/128\n\tdir out priority 9\n" + tmpl + "src fd00::1/128 dst fd00::2/128\n\tdir in priority 9\n" + tmpl
+		wide    = "src ::/0 dst ::/0 proto ipv6-icmp type 136\n\tdir out priority 1\nsrc ::/0 dst ::/0 proto ipv6-icmp type 136\n\tdir in priority 1\n"
+	)
+	narrow := strings.ReplaceAll(wide, "::/0", "fd00::/64")
+	onlyTCP := func(s string) string { return strings.ReplaceAll(s, "/128\n\tdir", "/128 proto tcp\n\tdir") }
+	for _, tt := range []struct {
+		name, glass, teapot, want string
+	}{
+		{"a trap of libreswan", waiting, teapot, ""},
+		{"one direction of setkey", setkeys, teapot, "the policy dir out src fd00::2/128 dst fd00::1/128 at teapot:1 has no counterpart"},
+		{"bypasses of other widths", glass + wide, teapot + narrow, ""},
+		{"a bypass of what the other end has no policy for", onlyTCP(glass) + wide, onlyTCP(teapot), ""},
+		{"a bypass of what the other end protects", glass + wide, teapot, "proto ipv6-icmp type 136 at glass:"},
+	} {
+		a, b := Parse(Options{}, File{"glass", []byte(tt.glass)}), Parse(Options{}, File{"teapot", []byte(tt.teapot)})
+		if len(a.Errors.List)+len(b.Errors.List) > 0 {
+			t.Fatal(a.Errors.List, b.Errors.List)
+		}
+		got := strings.Join(texts(Mirror(a, b)), "\n")
+		if !strings.Contains(got, tt.want) || (got != "") != (tt.want != "") {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }
