@@ -280,6 +280,11 @@ func TestOnlyPeersOnTheLinkAreAffected(t *testing.T) {
 		}, "nd-under-policy warning likely", "fd00::1 ↔ fd00::2"},
 		{"::/0 catches it with the router", wide, defaultRoute, under, "host teapot"},
 		{"::/0, and the router is bypassed", list(wide, nd(1, "out in", "135 136")), defaultRoute, "", ""},
+		{"a network, and a neighbour that is looked for in vain", []spd.Policy{
+			pol(spd.Out, "fd00::/64", "fd00::/64", 100, withESP), pol(spd.In, "fd00::/64", "fd00::/64", 100, withESP),
+		}, func(k *analyze.KernelState) {
+			k.Neighbors = []analyze.Neighbor{{Addr: glass, IfIndex: 2, State: "FAILED"}}
+		}, under, "host teapot"},
 		{"a permanent entry here: glass may still ask", both(100), func(k *analyze.KernelState) {
 			k.Neighbors = []analyze.Neighbor{{Addr: glass, IfIndex: 2, LinkAddr: "02:00:00:00:00:01", State: "PERMANENT"}}
 		}, "nd-under-policy warning likely", "fd00::1 ↔ fd00::2"},

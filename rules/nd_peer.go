@@ -114,11 +114,13 @@ func (s *ndSearch) locals(within netip.Prefix, peer netip.Addr) []netip.Addr {
 	return own
 }
 
-// neighbours adds those of the neighbour table, and the gateways.
+// neighbours adds those of the neighbour table, also those that are looked for
+// in vain, and the gateways.
 func (s *ndSearch) neighbours() {
 	everything := netip.Prefix{}
 	for _, n := range s.h.Neighbors() {
-		if n.LinkAddr != "" && n.State != "NOARP" {
+		sought := n.State == "INCOMPLETE" || n.State == "FAILED"
+		if (n.LinkAddr != "" || sought) && n.State != "NOARP" {
 			s.addFrom(everything, n.Addr, n.IfIndex)
 		}
 	}

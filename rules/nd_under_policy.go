@@ -110,7 +110,7 @@ func reportCrowd(p *Pass, crowd []*ndAudit) {
 		names = append(names, peer.String())
 	}
 	q := crowd[0].first()
-	f.Explanation = fmt.Sprintf("On %s %s covers neighbours that it is hardly meant for, and catches neighbour discovery with them: %s. %s",
+	f.Explanation = fmt.Sprintf("On %s %s covers neighbours that it does not name, and catches neighbour discovery with them: %s. %s",
 		hostWords(p.Host), holderWords(holder(&q.verdict)), strings.Join(names, ", "), latentWords(p, crowd[0]))
 	f.Evidence = ndEvidence(p, crowd[0])
 	f.Remedies = ndBypass(p, crowd[0].asCase())
