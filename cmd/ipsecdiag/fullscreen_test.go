@@ -51,10 +51,11 @@ func TestTerminalScreens(t *testing.T) {
 		status int
 		says   string
 	}{
+		// The numbers of the steps are those of the recording.
 		"deadlock": {[]step{
 			{"", "pairs", ">✗ fd00::1 ↔ fd00::2"}, {"Enter", "ladder", "NA needs an SA first: dropped"},
-			{"Enter", "absent", "It never left its host (certain)"}, {"q", "ladder", "step 5 of"}, {"Tab", "", "step 7 of"},
-			{"Enter", "acquire", "The kernel's event"}, {"q", "", "step 7 of"}, {"q", "pairs", ">✗ fd00::1 ↔ fd00::2"}, {"f", "finding", "ERROR  neighbour discovery and IKE wait"},
+			{"Enter", "absent", "It never left its host (certain)"}, {"q", "ladder", "step 7 of"}, {"Tab", "", "step 9 of"},
+			{"Enter", "acquire", "The kernel's event"}, {"q", "", "step 9 of"}, {"q", "pairs", ">✗ fd00::1 ↔ fd00::2"}, {"f", "finding", "ERROR  neighbour discovery and IKE wait"},
 			{"End", "remedy", "proto ipv6-icmp type 136"}, {"Tab", "next", "traffic needs an SA"}, {"e", "explain", "Symptom"},
 			{"?", "keys", "these keys"}, {"Escape", "explain", "Symptom"}, {"q", "next", "traffic needs an SA"}, {"q", "pairs", ">✗ fd00::1 ↔ fd00::2"},
 		}, statusFound, "ip xfrm policy update"},
