@@ -130,7 +130,7 @@ func TestPolicyOneWay(t *testing.T) {
 		{"in alone", kernelOf([]spd.Policy{protect(spd.In, t1, g, 7)}),
 			[]string{"warning; certain; a policy demands protection of what comes in, and none of what goes out"}},
 		{"a wider policy answers", kernelOf([]spd.Policy{protect(spd.Out, g, t1, 7), protect(spd.In, "fd00::/64", "fd00::/64", 7)}), []string{
-			"warning; certain; a policy demands protection of what comes in"}},
+			"warning; certain; a policy has a counterpart for a part of its packets only"}},
 		{"ports turned round", kernelOf([]spd.Policy{port, portIn}), nil},
 		{"a port out, all of TCP in", kernelOf([]spd.Policy{port, tcpIn}), []string{"warning; certain; a policy demands protection of what comes in"}},
 		{"a group", kernelOf([]spd.Policy{multicast}), nil},
@@ -140,6 +140,9 @@ func TestPolicyOneWay(t *testing.T) {
 			[]string{"warning; likely; the policies of the two directions do not fit each other"}},
 		{"a tunnel, and no gateway", kernelOf(gateway), nil},
 		{"a gateway without fwd", forwarding(kernelOf(gateway)), []string{"warning; likely; a gateway's policy has no counterpart for what it forwards"}},
+		{"networks of other sizes", kernelOf([]spd.Policy{
+			through(spd.Out, g, "fd00:7:0:2::/64", "fd00::1", "fd00::2"), through(spd.In, "fd00:7::/48", "fd00::/64", "fd00::2", "fd00::1")}),
+			[]string{"warning; certain; a policy has a counterpart for a part of its packets only"}},
 		{"a gateway with a VTI, behind which nothing is asked", vti(forwarding(kernelOf(marked))), nil},
 		{"a gateway with marks and no VTI", forwarding(kernelOf(marked)), []string{"warning; likely; a gateway's policy has no counterpart for what it forwards"}},
 		{"a gateway with fwd", forwarding(kernelOf(tunnelled)), nil},

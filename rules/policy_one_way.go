@@ -232,20 +232,33 @@ func (o *oneWayAudit) strayReqID(q *spd.Policy, t *spd.Template) *spd.SA {
 func (o *oneWayAudit) reportMissing(q *spd.Policy) {
 	f := o.PolicyFinding(q)
 	f.Confidence = Certain
-	if q.Direction == spd.Out {
-		f.Title = "a policy protects what goes out, and none what comes in"
-		f.Explanation = "No policy requires protection of the answers. "
-		if q.Templates[0].Mode == spd.Transport {
-			f.Explanation += "They are accepted in the clear, from anybody who sends them under the peer's address."
-		} else {
-			f.Explanation += "What comes out of the tunnel has no policy and is dropped (XfrmInNoPols)."
-		}
-	} else {
+	f.Title = "a policy protects what goes out, and none what comes in"
+	none, so := "No policy requires protection of the answers.", "What comes out of the tunnel has no policy and is dropped (XfrmInNoPols)."
+	switch {
+	case q.Direction == spd.In:
 		f.Title = "a policy demands protection of what comes in, and none of what goes out"
-		f.Explanation = "No policy protects what is sent in answer: it leaves in the clear, and a peer that demands protection drops it."
+		none, so = "No policy protects what is sent in answer.", "It leaves in the clear, and a peer that demands protection drops it."
+	case q.Templates[0].Mode == spd.Transport:
+		so = "They are accepted in the clear, from anybody who sends them under the peer's address."
 	}
+	if o.partly(q) {
+		back := reversed(sampleFlow(o.Host, q))
+		f.Title = "a policy has a counterpart for a part of its packets only"
+		none = fmt.Sprintf("Policies protect some of the answers to its packets and not all, none for instance from %s to %s.", back.Src, back.Dst)
+	}
+	f.Explanation = none + " " + so
 	f.Remedies = []remedy.Remedy{o.addOpposite(q)}
 	o.Report(f)
+}
+
+// partly reports whether policies protect some of the answers to q's packets:
+// of a network the packet that was tried need not be one of them.
+func (o *oneWayAudit) partly(q *spd.Policy) bool {
+	back := q.Selector.Reversed()
+	return !q.Exact() && slices.ContainsFunc(o.Host.DB.Policies, func(c spd.Policy) bool {
+		return !c.Socket && c.Direction != q.Direction && c.Direction != spd.Fwd && c.Type == q.Type && len(c.Templates) > 0 &&
+			c.Selector.Src.Overlaps(back.Src) && c.Selector.Dst.Overlaps(back.Dst)
+	})
 }
 
 // addOpposite is the policy that is missing.
