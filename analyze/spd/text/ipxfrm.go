@@ -1,6 +1,7 @@
 package text
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -101,10 +102,13 @@ func (p *ipParser) header(at Pos, w *words) {
 // flush ends the entry that is being read.
 func (p *ipParser) flush() {
 	if e := p.policy; e != nil && !e.bad {
-		if e.seen {
-			p.policies = append(p.policies, *e)
-		} else {
+		switch {
+		case !e.seen:
 			p.r.Errors.add(e.at, "a policy without its line that begins with dir; it is left out")
+		case slices.ContainsFunc(e.Templates, func(t spd.Template) bool { return t.Proto == 0 }):
+			p.r.Errors.add(e.at, "a policy with a template without its line that begins with proto; it is left out")
+		default:
+			p.policies = append(p.policies, *e)
 		}
 	}
 	if e := p.state; e != nil && !e.bad {

@@ -313,3 +313,16 @@ func TestClockReadingsHaveTheGivenZone(t *testing.T) {
 		t.Errorf("added %d, device %d and %d", p.AddTime, p.Selector.IfIndex, p.Offload.IfIndex)
 	}
 }
+
+// TestACutTemplateIsNoPolicy holds that a policy whose text ends within a
+// template is named and left out: what it asks for is not known.
+func TestACutTemplateIsNoPolicy(t *testing.T) {
+	const whole = "src fd00::1/128 dst fd00::2/128\n\tdir out priority 9\n\ttmpl src :: dst ::\n\t\tproto esp reqid 1 mode transport\n"
+	cut := whole[:strings.Index(whole, "\t\tproto")]
+	for text, want := range map[string]int{whole: 1, cut: 0, whole + cut: 1, cut + whole: 1} {
+		r := Parse(Options{}, File{"x", []byte(text)})
+		if len(r.DB.Policies) != want || (len(r.Errors.List) == 0) != (text == whole) {
+			t.Errorf("%q: %d policies, %v", text, len(r.DB.Policies), r.Errors.List)
+		}
+	}
+}
