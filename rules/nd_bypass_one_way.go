@@ -25,7 +25,7 @@ var NDBypassOneWay = &Rule{
 			"forwards, which neighbour discovery never is.",
 		Recognised: "Each packet of neighbour discovery with each peer is looked up in both directions: some pass through a bypass of ICMPv6, " +
 			"others are caught and have none. Live: the advertisement is on this host's wire, the host asks again, and XfrmInTmplMismatch " +
-			"rises. For information only where what has no bypass is a probe from a global address, which Linux does not send.",
+			"rises. A warning where SAs made by hand carry it all the same. For information only where what has no bypass is a probe from a global address, which Linux does not send.",
 		Remedy: "Let both types, 135 and 136, pass in both directions, in and out, on both hosts.",
 		Sources: []string{
 			"RFC 4861 section 7.2 (solicitation and advertisement)",

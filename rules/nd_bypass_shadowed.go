@@ -26,7 +26,7 @@ var NDBypassShadowed = &Rule{
 			"priorities kernels before 6.12 do not go by age where one policy is for single hosts and the other is not: on 6.1, of two " +
 			"policies ::/0 for types 135 and 136 the second lost against one from host to host in either order of lines.",
 		Recognised: "Each packet of neighbour discovery with each peer is looked up: one is caught, and a bypass of ICMPv6 in the same " +
-			"direction is for it. A warning where the bypass wins by its age or place alone, and not on every kernel. Likely where it rests on a tie in which " +
+			"direction is for it. A warning where SAs made by hand carry it all the same, and where the bypass wins by its age or place alone, and not on every kernel. Likely where it rests on a tie in which " +
 			"kernels differ, or where it cannot be told that the peer is on the same link.",
 		Remedy: "Give the bypass a smaller number than the policy has that beats it. With setkey, put the none lines first and give them a " +
 			"priority of their own (spdadd … -P out prio high + 1 none).",

@@ -11,7 +11,8 @@ var ndUnderPolicyDoc = Doc{
 		"make one without the link-layer address. IPv4 is not affected: ARP is under no policy.",
 	Recognised: "The policies, addresses, routes and neighbours of a host are looked at, without traffic: for every peer on the same link " +
 		"(a connected route or a neighbour entry) each packet of neighbour discovery is looked up. An error for such a peer; a " +
-		"warning, and likely only, where it cannot be told whether the peer is on the same link. A peer behind a router is left out, so " +
+		"warning, and likely only, where it cannot be told whether the peer is on the same link, or asks at all, since this host's own " +
+		"entry for it is permanent. A peer behind a router is left out, so " +
 		"is what two permanent neighbour entries make needless. For information only where SAs made by hand, without a lifetime, carry it. Silent where a bypass wins for all of them.",
 	Remedy: "Let ICMPv6 types 135 and 136 pass in both directions on both hosts, at a better priority. With strongSwan, pass shunts do " +
 		"that; libreswan installs such bypasses by itself.",
