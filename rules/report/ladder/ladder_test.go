@@ -106,6 +106,22 @@ func TestTextFits(t *testing.T) {
 	}
 }
 
+// TestTextNarrow holds that a ladder keeps its shape where it finds no room: the
+// hosts stay on their sides, and only the ends of lines stick out.
+func TestTextNarrow(t *testing.T) {
+	least := draw(deadlock(), TextOptions{Width: 1, Indent: 4, Clean: options().Clean, Columns: options().Columns})
+	for width := 2; width < 40; width++ {
+		o := options()
+		o.Width, o.Indent = width, 4
+		if got := draw(deadlock(), o); got != least {
+			t.Fatalf("%d columns:\n%swant\n%s", width, got, least)
+		}
+	}
+	if !strings.Contains(least, "    04:59:28.001*  │     │◀────│ ACQUIRE:") {
+		t.Errorf("the left host is not on the left:\n%s", least)
+	}
+}
+
 func TestTextCleans(t *testing.T) {
 	l := deadlock()
 	l.Hosts[0].Name = "gl\x1bass"

@@ -7,7 +7,7 @@ import (
 
 // TextOptions say how a ladder is drawn as text.
 type TextOptions struct {
-	Width  int  // columns, 80 where zero
+	Width  int  // columns, 80 where zero; where the hosts find no room, lines are longer
 	Indent int  // columns left free before the times
 	ASCII  bool // for terminals that know no other characters
 	// Clean makes captured strings safe to show. It must be given.
@@ -60,10 +60,15 @@ type drawing struct {
 	lines []Line
 }
 
-// laneGap is how far apart the lines of one host are.
-const laneGap = 6
+// laneGap is how far apart the lines of one host are, leastRoom the least space
+// between the hosts.
+const (
+	laneGap   = 6
+	leastRoom = 8
+)
 
 func newDrawing(l *Ladder, o TextOptions) *drawing {
+	o.Width = max(o.Width, leastWidth(l, o.Indent))
 	d := &drawing{signs: boxSigns, TextOptions: o, l: l}
 	if o.ASCII {
 		d.signs = asciiSigns
@@ -83,6 +88,13 @@ func newDrawing(l *Ladder, o TextOptions) *drawing {
 	return d
 }
 
+// leastWidth is the width below which the hosts would change sides, and with them
+// every arrow its direction.
+func leastWidth(l *Ladder, indent int) int {
+	lanes := len(l.Hosts[0].Roles) + len(l.Hosts[1].Roles)
+	return indent + timeWidth + 1 + laneGap*(lanes-2) + 3 + leastRoom + 3
+}
+
 func (d *drawing) col(p Place) int { return d.cols[p.Host][p.Role] }
 
 // inner is the line of a host next to the wire.
@@ -94,7 +106,7 @@ func (d *drawing) inner(host int) int {
 // room is the space between the hosts: its first column, and its width.
 func (d *drawing) room() (first, width int) {
 	first = d.inner(0) + 2
-	return first, max(8, d.inner(1)-1-first)
+	return first, max(leastRoom, d.inner(1)-1-first)
 }
 
 // row is one line of characters, cleaned ones only.
