@@ -66,7 +66,7 @@ func writeReport(w io.Writer, f format, engine *rules.Engine, files []string) er
 	case formatHTML:
 		return report.HTML(w, engine, report.HTMLOptions{Version: buildVersion(), Files: baseNames(files)})
 	case formatMermaid:
-		return report.Mermaid(w, findings, report.Ladders(engine, findings))
+		return report.Mermaid(w, findings, sum, report.Ladders(engine, findings))
 	}
 	o := textOptions(w)
 	o.Ladder = report.Ladders(engine, findings)

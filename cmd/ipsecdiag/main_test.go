@@ -139,9 +139,11 @@ func TestBadInput(t *testing.T) {
 }
 
 func TestNothingToJudge(t *testing.T) {
-	r := ipsecdiag(t, bytes.NewReader(pcap(1)), "analyze", "-")
-	if r.status != statusFine || !strings.Contains(r.stdout, "Nothing to judge") || r.stderr != "" {
-		t.Errorf("got %+v", r)
+	for _, format := range []string{"text", "html", "mermaid"} {
+		r := ipsecdiag(t, bytes.NewReader(pcap(1)), "analyze", "-", "--format", format)
+		if r.status != statusFine || !strings.Contains(r.stdout, "Nothing to judge") || r.stderr != "" {
+			t.Errorf("%s: got %+v", format, r)
+		}
 	}
 }
 

@@ -56,11 +56,9 @@ func verdictLine(tops []rules.Finding, sum *Summary) (line, tone string) {
 	case len(wrong) > 1:
 		return tally(wrong), toneClass(&wrong[0])
 	case sum.Empty():
-		return "Nothing to judge: no IKE, ESP, AH or neighbour discovery in it", "quiet"
-	case len(tops) > 0:
-		return "Nothing wrong found; " + count(uint64(len(tops)), "thing") + " worth knowing", "fine"
+		return unblamed(tops, sum), "quiet"
 	}
-	return "Nothing wrong found", "fine"
+	return unblamed(tops, sum), "fine"
 }
 
 // toneClass names the colours of a finding.

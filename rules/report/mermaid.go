@@ -12,7 +12,7 @@ import (
 
 // Mermaid writes what goes into a ticket: for each finding that stands by itself
 // its title and explanation in Markdown, and its ladder as a Mermaid diagram.
-func Mermaid(w io.Writer, findings []rules.Finding, l Ladder) error {
+func Mermaid(w io.Writer, findings []rules.Finding, sum Summary, l Ladder) error {
 	var b strings.Builder
 	tops, _ := group(findings)
 	for i := range tops {
@@ -28,7 +28,7 @@ func Mermaid(w io.Writer, findings []rules.Finding, l Ladder) error {
 		fmt.Fprintf(&b, "```mermaid\n%s```\n", ladder.Mermaid(drawn, Clean))
 	}
 	if len(tops) == 0 {
-		b.WriteString("Nothing wrong found.\n")
+		b.WriteString(unblamed(tops, &sum) + ".\n")
 	}
 	_, err := io.WriteString(w, b.String())
 	return err

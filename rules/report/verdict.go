@@ -19,15 +19,23 @@ func (p *page) verdict(tops []rules.Finding, sum *Summary) {
 		p.hang("1 "+wrong[0].Severity.String()+": ", tone(&wrong[0]), bold, oneLine(&wrong[0]))
 	case len(wrong) > 1:
 		p.verdicts(wrong)
-	case sum.Empty():
-		p.para(0, bold, "Nothing to judge: no IKE, ESP, AH or neighbour discovery in it.")
-	case len(tops) > 0:
-		p.para(0, bold, "Nothing wrong found; "+count(uint64(len(tops)), "thing")+" worth knowing.")
-	case sum.Audited != nil && !sum.judged():
-		p.para(0, bold, "Nothing to judge: policies and SAs could not be read.")
 	default:
-		p.para(0, bold, "Nothing wrong found.")
+		p.para(0, bold, unblamed(tops, sum)+".")
 	}
+}
+
+// unblamed is the verdict where nothing is to blame: that nothing was seen is not
+// that nothing is wrong.
+func unblamed(tops []rules.Finding, sum *Summary) string {
+	switch {
+	case sum.Empty():
+		return "Nothing to judge: no IKE, ESP, AH or neighbour discovery in it"
+	case len(tops) > 0:
+		return "Nothing wrong found; " + count(uint64(len(tops)), "thing") + " worth knowing"
+	case sum.Audited != nil && !sum.judged():
+		return "Nothing to judge: policies and SAs could not be read"
+	}
+	return "Nothing wrong found"
 }
 
 func (p *page) verdicts(wrong []rules.Finding) {

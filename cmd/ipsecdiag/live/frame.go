@@ -91,7 +91,11 @@ func (m *Model) verdict() string {
 	if warnings > 0 {
 		parts = append(parts, yellow.Render("! "+count(warnings, "warning")))
 	}
-	if len(parts) == 0 {
+	switch {
+	case len(parts) > 0:
+	case m.snap.Summary.Empty():
+		parts = append(parts, bold.Render("nothing to judge"))
+	default:
 		parts = append(parts, bold.Render("nothing wrong"))
 	}
 	if over > 0 {

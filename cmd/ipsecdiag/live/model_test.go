@@ -99,6 +99,14 @@ func TestResize(t *testing.T) {
 
 // TestWithoutColor holds that nothing is said by style alone: the marks, the
 // severities and the selection are there without.
+// TestNothingToJudge holds that the view claims nothing of what it did not see.
+func TestNothingToJudge(t *testing.T) {
+	m := open(crowded(t, 0), 80, 24, true)
+	if got := screenOf(m); strings.Contains(got, "nothing wrong") || !strings.Contains(got, "nothing to judge") {
+		t.Errorf("got\n%s", got)
+	}
+}
+
 func TestWithoutColor(t *testing.T) {
 	screen := screenOf(open(deadlocked(t), 80, 24, true))
 	for _, want := range []string{"✗ 1 error", ">✗ fd00::1 ↔ fd00::2", "ERROR nd-deadlock", "unansw. 9×"} {
