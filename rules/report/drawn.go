@@ -10,6 +10,10 @@ import (
 // together with what was seen.
 const decisiveSteps = 10
 
+// ladderWidth is the narrowest text, in columns, that has room for a ladder: in
+// less its lines would be broken, and arrows with them.
+const ladderWidth = 60
+
 // Ladder returns the ladder to draw under a finding, nil where there is none.
 type Ladder func(*rules.Finding) *ladder.Ladder
 
@@ -39,7 +43,7 @@ func Ladders(e *rules.Engine, findings []rules.Finding) Ladder {
 // drawn draws the ladder of a finding.
 func (p *page) drawn(f *rules.Finding) {
 	l := ladderOf(p.Ladder, f)
-	if l == nil {
+	if l == nil || p.Width < ladderWidth {
 		return
 	}
 	p.heading(drawnHeading(p.ASCII))
