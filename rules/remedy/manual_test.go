@@ -361,13 +361,16 @@ func TestNeighbour(t *testing.T) {
 	if plan, err := Neighbour(k, NeighbourOptions{Peer: teapot, LinkAddr: "02:00:00:00:00:0a"}); err != nil || !plan.Empty() {
 		t.Errorf("again: %v %+v", err, plan)
 	}
+	for i := range k.Links {
+		k.Links[i].LinkAddr = "02:00:00:00:00:01"
+	}
 	for _, tt := range []struct {
 		peer, lladdr, dev string
 		want              Reason
 	}{
 		{"fd00::2", "02:00:00:00:00", "", BadValue}, {"fd00::2", "teapot", "", BadValue}, {"fd00::2", "01:00:5e:00:00:01", "", BadValue},
 		{"fd00::2", "00:00:00:00:00:00", "", BadValue}, {"fd00::2", "02:00:00:00:00:0a", "eth7", NoNeighbour}, {"2001:db8::1", "02:00:00:00:00:0a", "", NoNeighbour},
-		{"fe80::2", "02:00:00:00:00:0a", "", NoNeighbour}, {"fd00::1", "02:00:00:00:00:0a", "", PeerIsLocal}, {"ff02::1", "02:00:00:00:00:0a", "", Multicast},
+		{"fe80::2", "02:00:00:00:00:0a", "", NoNeighbour}, {"fd00::2", "02:00:00:00:00:00:00:0a", "", BadValue}, {"fd00::1", "02:00:00:00:00:0a", "", PeerIsLocal}, {"ff02::1", "02:00:00:00:00:0a", "", Multicast},
 	} {
 		_, err := Neighbour(k, NeighbourOptions{Peer: netip.MustParseAddr(tt.peer), LinkAddr: tt.lladdr, Device: tt.dev})
 		var r *Refusal

@@ -32,6 +32,9 @@ func Neighbour(k *analyze.KernelState, o NeighbourOptions) (Plan, error) {
 	if err != nil {
 		return Plan{}, err
 	}
+	if own := link.LinkAddr; own != "" && len(own) != len(lladdr) { // the kernel would cut it (net/core/neighbour.c, neigh_add)
+		return Plan{}, refuse(BadValue, "%s is not as long as the link-layer addresses of %s, such as its own %s", lladdr, link.Name, own)
+	}
 	plan := Plan{
 		Action: ActionNeighbour, Params: map[string]string{"peer": peer.String(), "lladdr": lladdr, "dev": link.Name},
 		Title: fmt.Sprintf("tell the kernel the link-layer address of %s", peer), Steps: []Step{},
