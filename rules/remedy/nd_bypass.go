@@ -24,6 +24,11 @@ func ndBypassBefore(k *analyze.KernelState, o NDOptions, coming []spd.Policy) (P
 	if err := o.check(); err != nil {
 		return Plan{}, err
 	}
+	for _, p := range o.Peers {
+		if b.owns(p) {
+			return Plan{}, refuse(PeerIsLocal, "the peer %s is this host itself", p)
+		}
+	}
 	b.plan = Plan{Action: ActionNDBypass, Params: o.params(), Title: o.title(), Steps: []Step{}}
 	b.db = b.clone()
 	b.wants = o.wants(b.proxies())

@@ -354,7 +354,7 @@ func TestNDBypassEvadesADaemonsSelector(t *testing.T) {
 }
 
 func TestNDBypassRefusesWhatIsNoNeighbour(t *testing.T) {
-	for addr, want := range map[string]Reason{"192.0.2.7": Families, "ff02::1": Multicast, "::1": BadAddress, "::": BadAddress} {
+	for addr, want := range map[string]Reason{"192.0.2.7": Families, "ff02::1": Multicast, "::1": BadAddress, "::": BadAddress, glass.String(): PeerIsLocal} {
 		_, err := NDBypass(kernelOf(), NDOptions{Peers: []netip.Addr{netip.MustParseAddr(addr)}})
 		var r *Refusal
 		if !errors.As(err, &r) || r.Reason != want || strings.Contains(r.Text, "\n") {
