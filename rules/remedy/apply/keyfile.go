@@ -102,5 +102,8 @@ func ReadKeys(name string) (remedy.Keyring, error) {
 		keys[ref] = secret.New(key)
 		clear(key)
 	}
+	if len(keys) == 0 {
+		return nil, fmt.Errorf("read keys: %s holds no key", name)
+	}
 	return keys, nil
 }
