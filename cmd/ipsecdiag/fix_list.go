@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -62,12 +63,9 @@ func runFixList(o *fixOptions, all bool, io streams) error {
 		})
 	}
 	if o.format == formatJSON {
-		if err := writeJSON(io.out, document); err != nil {
-			return err
-		}
-		return err
+		return errors.Join(err, writeJSON(io.out, document))
 	}
-	if len(lines) == 0 {
+	if len(lines) == 0 && err == nil {
 		r.tell("Nothing that was applied stands.")
 	}
 	if e := report.AppliedList(io.out, lines, textOptions(io.out)); e != nil {

@@ -45,7 +45,7 @@ func (j *Journal) Apply(ctx context.Context, k Kernel, plan remedy.Plan, o Optio
 	if h.Boot, h.Namespace, err = k.Place(); err != nil {
 		return nil, err
 	}
-	if err := j.mayBegin(h.Namespace); err != nil {
+	if err := j.mayBegin(h.Namespace, plan.Steps); err != nil {
 		return nil, err
 	}
 	if err := fits(ctx, k, plan.Steps); err != nil {
@@ -61,8 +61,10 @@ func (j *Journal) Apply(ctx context.Context, k Kernel, plan remedy.Plan, o Optio
 }
 
 // mayBegin refuses to begin while an application is half done: what its plan
-// was computed from is no state to build on.
-func (j *Journal) mayBegin(namespace string) error {
+// was computed from is no state to build on; and while one that changed the same
+// objects waits for its confirmation: its timer could not take it back from
+// beneath another.
+func (j *Journal) mayBegin(namespace string, steps []remedy.Step) error {
 	entries, err := j.List()
 	if err != nil {
 		return err
@@ -70,6 +72,9 @@ func (j *Journal) mayBegin(namespace string) error {
 	for _, e := range entries {
 		if e.Namespace == namespace && (e.Status == Partial || e.Status == Undoing) {
 			return fmt.Errorf("%d was cut off half way: ipsecdiag fix undo %d takes it back: %w", e.ID, e.ID, ErrConflict)
+		}
+		if e.Namespace == namespace && e.Pending() && shares(e, steps) {
+			return fmt.Errorf("%d has changed the same and waits for its confirmation: ipsecdiag fix confirm %d or fix undo %d first: %w", e.ID, e.ID, e.ID, ErrConflict)
 		}
 	}
 	j.prune(entries)

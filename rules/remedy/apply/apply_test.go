@@ -384,6 +384,27 @@ func TestConfirmation(t *testing.T) {
 	}
 }
 
+// TestNothingIsBuiltUponWhatWaits: the timer could not take it back then, and
+// nobody would be there to hear why.
+func TestNothingIsBuiltUponWhatWaits(t *testing.T) {
+	k, j := newFake(), testJournal(t)
+	before := k.picture()
+	arm := func(*Entry) error { return nil }
+	e, err := j.Apply(t.Context(), k, k.testPlan(), Options{Keys: testKeys(), Deadline: time.Now().Add(time.Minute), Arm: arm})
+	if err != nil {
+		t.Fatal(err)
+	}
+	sysctl := remedy.Plan{Action: remedy.ActionLarvalDrop, Steps: []remedy.Step{
+		{Op: remedy.SetSysctl, Sysctl: &remedy.Sysctl{Name: "net.core.xfrm_larval_drop", Value: "1", Former: "0"}}}}
+	if _, err := j.Apply(t.Context(), k, sysctl, Options{}); !errors.Is(err, ErrConflict) || !strings.Contains(err.Error(), "waits for its confirmation") {
+		t.Errorf("error %v", err)
+	}
+	if r, err := j.Expire(t.Context(), k, e.ID); err != nil || r.Entry == nil {
+		t.Errorf("expire: %+v, %v", r, err)
+	}
+	k.mustLookLike(t, before)
+}
+
 func TestATimerThatCannotBeSetEndsIt(t *testing.T) {
 	k, j := newFake(), testJournal(t)
 	_, err := j.Apply(t.Context(), k, k.testPlan(), Options{Keys: testKeys(), Arm: func(*Entry) error { return errInjected }})

@@ -89,6 +89,36 @@ func TestALineCutShort(t *testing.T) {
 	}
 }
 
+// TestAFileHasItsNameOnlyWithItsPlan: a process that died before its plan was on
+// the disk has begun nothing, and keeps nobody from anything.
+func TestAFileHasItsNameOnlyWithItsPlan(t *testing.T) {
+	k, j := newFake(), testJournal(t)
+	before := k.picture()
+	mustApply(t, j, k)
+	names, err := filepath.Glob(filepath.Join(j.dir, ".*"))
+	if err != nil || len(names) > 0 {
+		t.Errorf("left behind: %q, %v", names, err)
+	}
+	for _, name := range []string{".2.journal-123", ".1.keys-123"} { // as of a process that was killed
+		if err := os.WriteFile(filepath.Join(j.dir, name), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if entries, err := j.List(); err != nil || len(entries) != 1 {
+		t.Errorf("%d entries, %v", len(entries), err)
+	}
+	if _, err := j.Undo(t.Context(), k, 1); err != nil {
+		t.Error(err)
+	}
+	k.mustLookLike(t, before)
+	if _, err := os.Stat(filepath.Join(j.dir, ".1.keys-123")); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("half a key file stays: %v", err)
+	}
+	if e := mustApply(t, j, k); e.ID != 2 {
+		t.Errorf("number %d", e.ID)
+	}
+}
+
 func TestAnUnreadableFileHidesNoOther(t *testing.T) {
 	k, j := newFake(), testJournal(t)
 	mustApply(t, j, k)
@@ -197,6 +227,8 @@ func TestBadKeyFiles(t *testing.T) {
 		{"enc 0xsecret\n", 0o400, "line 1: not a key in hexadecimal"},
 		{"# c\n\nenc 00112233\n", 0o400, "line 3: not a key in hexadecimal"},
 		{"enc 0x\n", 0o400, "line 1: not a key in hexadecimal"},
+		{"", 0o400, "holds no key"},
+		{"# enc 0x00\n", 0o400, "holds no key"},
 		{"enc\n", 0o400, "line 1: want a name and a key"},
 	} {
 		name := filepath.Join(dir, string(rune('a'+i)))

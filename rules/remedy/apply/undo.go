@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
+	"slices"
 
 	"ipsecdiag/analyze/spd"
 	"ipsecdiag/rules/remedy"
@@ -104,21 +106,21 @@ func (j *Journal) noneAbove(e *Entry) error {
 	if err != nil {
 		return err
 	}
+	for _, later := range all {
+		if later.ID > e.ID && later.Stands() && later.Namespace == e.Namespace && shares(later, e.Plan.Steps) {
+			return fmt.Errorf("%d has changed the same since: ipsecdiag fix undo %d first", later.ID, later.ID)
+		}
+	}
+	return nil
+}
+
+// shares reports whether steps touch an object that e's plan touches.
+func shares(e *Entry, steps []remedy.Step) bool {
 	mine := map[any]bool{}
 	for i := range e.Plan.Steps {
 		mine[objectOf(&e.Plan.Steps[i])] = true
 	}
-	for _, later := range all {
-		if later.ID <= e.ID || !later.Stands() || later.Namespace != e.Namespace {
-			continue
-		}
-		for i := range later.Plan.Steps {
-			if mine[objectOf(&later.Plan.Steps[i])] {
-				return fmt.Errorf("%d has changed the same since: ipsecdiag fix undo %d first", later.ID, later.ID)
-			}
-		}
-	}
-	return nil
+	return slices.ContainsFunc(steps, func(s remedy.Step) bool { return mine[objectOf(&s)] })
 }
 
 // objectOf names the object of a step.
@@ -287,8 +289,11 @@ func (u *undoing) dropKeys() error {
 	if u.w.entry.KeyFile != own {
 		return nil
 	}
-	if err := os.Remove(own); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("delete key file: %w", err)
+	half, _ := filepath.Glob(filepath.Join(u.w.j.dir, "."+filepath.Base(own)+"-*")) // of a process that died writing it
+	for _, name := range append(half, own) {
+		if err := os.Remove(name); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("delete key file: %w", err)
+		}
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // writer adds records to one application's file. Each is on the disk before put
@@ -36,17 +37,31 @@ func (j *Journal) create(h Header, ownKeys bool) (*writer, error) {
 	if ownKeys {
 		h.KeyFile = j.KeyFile(h.ID)
 	}
-	f, err := os.OpenFile(j.file(h.ID), os.O_WRONLY|os.O_CREATE|os.O_EXCL|noFollow, 0o600)
+	f, err := os.CreateTemp(j.dir, "."+filepath.Base(j.file(h.ID))+"-*") // mode 0600
 	if err != nil {
 		return nil, fmt.Errorf("make journal: %w", err)
 	}
 	w := &writer{j: j, f: f, entry: begin(h)}
-	if err := errors.Join(w.put(record{What: recPlan, Header: &h}), syncDir(j.dir)); err != nil {
+	if err := w.publish(&h); err != nil {
 		w.close()
+		os.Remove(f.Name())
 		os.Remove(j.file(h.ID)) // nothing was done
 		return nil, err
 	}
 	return w, nil
+}
+
+// publish gives the file its name once the plan is in it: had it the name
+// before, a death in between would leave a file that nobody can read, and that
+// keeps the journal from everything.
+func (w *writer) publish(h *Header) error {
+	if err := w.put(record{What: recPlan, Header: h}); err != nil {
+		return err
+	}
+	if err := os.Rename(w.f.Name(), w.j.file(h.ID)); err != nil {
+		return fmt.Errorf("make journal: %w", err)
+	}
+	return syncDir(w.j.dir)
 }
 
 // resume opens the file of an application to go on.
