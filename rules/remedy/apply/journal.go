@@ -40,6 +40,9 @@ type Journal struct {
 // yet: it is made when something is applied. boot is the present boot of the
 // kernel (Kernel.Place): what was applied in another one is gone.
 func OpenJournal(dir, boot string) *Journal {
+	if len(dir) > 1 {
+		dir = strings.TrimRight(dir, "/") // after which a link would be followed
+	}
 	return &Journal{dir: dir, boot: boot, now: func() time.Time { return time.Now().UTC() }}
 }
 

@@ -54,8 +54,10 @@ func TestLinksAreNotFollowed(t *testing.T) {
 	if err := os.Symlink(j.dir, link); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenJournal(link, "boot-1").List(); err == nil {
-		t.Error("a link was taken for the directory")
+	for _, dir := range []string{link, link + "/"} {
+		if _, err := OpenJournal(dir, "boot-1").List(); err == nil {
+			t.Errorf("%s: a link was taken for the directory", dir)
+		}
 	}
 	if err := errors.Join(os.Remove(j.file(1)), os.Link(away, j.file(1))); err != nil {
 		t.Fatal(err)
