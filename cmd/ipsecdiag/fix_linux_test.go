@@ -117,6 +117,24 @@ func TestIntegrationFixAndUndo(t *testing.T) {
 }
 
 // TestIntegrationUndoFromElsewhere: the journal knows the namespace.
+// TestIntegrationUndoBeneathAnother: what came later had left to the first one
+// what that did.
+func TestIntegrationUndoBeneathAnother(t *testing.T) {
+	h := newFixHost(t).deadlocked()
+	before := h.ip("xfrm policy")
+	h.must("nd-bypass --yes", statusFine, "Applied as number 1.")
+	h.must("nd-bypass --all-nd --yes", statusFine, "Applied as number 2.")
+	h.must("undo 1", statusFine, "2, let neighbour discovery pass, still stands and was computed while this did")
+	h.must("nd-bypass --yes", statusFine, "Applied as number 3.")
+	if r := h.must("undo", statusFine, "Undone: 3"); strings.Contains(r.stdout, "still stands") {
+		t.Errorf("nothing rests on the last one: %s", r.stdout)
+	}
+	h.must("undo", statusFine, "Undone: 2")
+	if now := h.ip("xfrm policy"); now != before {
+		t.Errorf("before:\n%s\nafter:\n%s", before, now)
+	}
+}
+
 func TestIntegrationUndoFromElsewhere(t *testing.T) {
 	h := newFixHost(t).deadlocked()
 	before := h.ip("xfrm policy")

@@ -49,6 +49,8 @@ type fixResult struct {
 	// Of an undoing: what somebody else has changed or deleted since.
 	LeftAlone []string `json:"left_alone,omitempty"`
 	WasGone   []string `json:"was_gone,omitempty"`
+	// Resting are later bypasses, which may not be enough without the undone one.
+	Resting []int `json:"resting,omitempty"`
 }
 
 // text returns where text for people goes, nil where a JSON document is asked

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ipsecdiag/capture/kernel"
+	"ipsecdiag/rules/remedy"
 	"ipsecdiag/rules/remedy/apply"
 )
 
@@ -165,8 +166,30 @@ func (r *fixRun) undone(report apply.Report, err error) error {
 	for _, l := range report.Left {
 		r.tell("LEFT ALONE, since somebody else has changed it: " + l + ".")
 	}
+	r.tellResting(report.Entry)
 	if len(report.Left) > 0 {
 		return r.finish(errFound)
 	}
 	return r.finish(nil)
+}
+
+// tellResting names the bypasses that came after the one that is gone: they were
+// computed while it stood, and may have left to it what it did.
+func (r *fixRun) tellResting(gone *apply.Entry) {
+	if !bypasses(gone) {
+		return
+	}
+	entries, _ := r.journal.List() // the undoing itself has come to its end
+	for _, e := range entries {
+		if e.ID > gone.ID && e.Stands() && e.Namespace == gone.Namespace && bypasses(e) {
+			r.result.Resting = append(r.result.Resting, e.ID)
+			r.tell(fmt.Sprintf("%d, %s, still stands and was computed while this did: it may not be enough alone; "+
+				"ipsecdiag fix nd-bypass adds what is missing now.", e.ID, e.Plan.Title))
+		}
+	}
+}
+
+// bypasses reports whether an application lets neighbour discovery pass.
+func bypasses(e *apply.Entry) bool {
+	return e.Plan.Action == remedy.ActionNDBypass || e.Plan.Action == remedy.ActionBringUp
 }
