@@ -236,6 +236,34 @@ func TestIntegrationFixRefusesBadInput(t *testing.T) {
 	}
 }
 
+// TestIntegrationOverwrittenFilesComeBack: a plan that comes to nothing takes no
+// file with it that --force had it overwrite.
+func TestIntegrationOverwrittenFilesComeBack(t *testing.T) {
+	h := newFixHost(t).deadlocked()
+	script := filepath.Join(t.TempDir(), "peer.ip")
+	if err := os.WriteFile(script, []byte("# former\n"), 0o400); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(h.journal, 0o755); err != nil { // which the journal refuses
+		t.Fatal(err)
+	}
+	words := "nd-bypass --yes --force --peer-script " + script
+	if r := h.fix(words); r.status != statusError || !strings.Contains(r.stderr, "put the former "+script+" back") {
+		t.Errorf("got %+v", r)
+	}
+	info, err := os.Stat(script)
+	if b, _ := os.ReadFile(script); err != nil || string(b) != "# former\n" || info.Mode() != 0o400 {
+		t.Errorf("now %q, %v, %v", b, info, err)
+	}
+	if err := os.Chmod(h.journal, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	h.must(words, statusFine, "Applied as number 1.")
+	if b, _ := os.ReadFile(script); !strings.Contains(string(b), "xfrm policy") {
+		t.Errorf("not overwritten: %q", b)
+	}
+}
+
 // TestIntegrationKernelWithoutESP runs where the kernel has none, as where the
 // tests are written; in the lab there is one.
 func TestIntegrationKernelWithoutESP(t *testing.T) {

@@ -124,8 +124,13 @@ func (r *fixRun) propose(ctx context.Context, p proposal, refused error) error {
 func (r *fixRun) apply(ctx context.Context, p proposal, x exported) (err error) {
 	// The terminal may be one that the change itself cuts off.
 	signal.Ignore(syscall.SIGHUP)
+	former, err := r.formerFiles(x.files)
+	if err != nil {
+		return r.fail(err)
+	}
+	defer forget(former)
 	if r.result.Files, err = r.write(x.files); err != nil {
-		r.dropFiles()
+		r.dropFiles(former)
 		return r.fail(err)
 	}
 	o := apply.Options{Netns: r.netns, Keys: p.keys, KeyFile: p.keyFile}
@@ -138,24 +143,13 @@ func (r *fixRun) apply(ctx context.Context, p proposal, x exported) (err error) 
 		r.result.ID = e.ID
 	}
 	if err != nil {
-		r.dropFiles()
+		r.dropFiles(former)
 		return r.fail(err)
 	}
 	r.result.Status = fixApplied
 	r.applied(e)
 	r.tellFiles(x, "Wrote")
 	return r.finish(r.prove(ctx, p))
-}
-
-// dropFiles deletes what was written for a plan that came to nothing: keys that
-// nobody has.
-func (r *fixRun) dropFiles() {
-	for _, name := range r.result.Files {
-		if err := os.Remove(name); err == nil {
-			r.io.say("deleted " + name + " again: it belongs to what was not applied")
-		}
-	}
-	r.result.Files = nil
 }
 
 // standing does what may be asked for of what stands already: to prove it, or
