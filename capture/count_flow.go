@@ -113,8 +113,8 @@ func counted(slots []countSlots, interval uint64) (sum countSlot) {
 	return sum
 }
 
-// add adds what came from about the same time on; where it may be that both
-// ended together, s is the later one.
+// add adds what came from about the same time on. Where the clock does not tell
+// which ended later, the sequence numbers do (RFC 4303 section 2.2: they rise).
 func (sum *countSlot) add(s *countSlot) {
 	if sum.Packets == 0 {
 		*sum = *s
@@ -124,9 +124,11 @@ func (sum *countSlot) add(s *countSlot) {
 	if s.Start < sum.Start {
 		sum.Start, sum.First = s.Start, s.First
 	}
-	if s.End+coarse >= sum.End {
-		sum.End, sum.Last = max(s.End, sum.End), s.Last
+	apart := int64(s.End - sum.End)
+	if together := max(apart, -apart) <= int64(coarse); apart > 0 && !together || together && int32(s.Last-sum.Last) > 0 {
+		sum.Last = s.Last
 	}
+	sum.End = max(s.End, sum.End)
 	sum.Packets += s.Packets
 	sum.Bytes += s.Bytes
 	sum.Smallest, sum.Largest = min(sum.Smallest, s.Smallest), max(sum.Largest, s.Largest)

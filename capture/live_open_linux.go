@@ -64,7 +64,12 @@ func (l *live) openCounting() error {
 		return err
 	}
 	why := "switched off"
-	if !l.opt.frameByFrame {
+	switch {
+	case l.sorter.dedup != nil:
+		// Copies of ESP were told as packets when some devices of a bridge
+		// counted in the kernel and others did not yet.
+		why = "copies have to be told from packets where more than one interface is watched"
+	case !l.opt.frameByFrame:
 		l.counting, why = openCounting(l.counterOptions(), hatypes)
 	}
 	if l.opt.Counting != nil {
