@@ -41,8 +41,6 @@ func (s *State) applyNS(h *Host, f *Frame, p *Packet, t netip.Addr) {
 	asker, t := zoned(p.Src, f.Origin), zoned(t, f.Origin)
 	v := s.view(h, asker, t)
 	unicast := !p.Dst.IsMulticast()
-	if unicast {
-	}
 	r := v.resolution(asker, t)
 	r.Direction = f.Direction
 	r.solicited(s.Now, unicast)
