@@ -20,11 +20,7 @@ func runFix(ctx context.Context, o *fixOptions, from string, io streams) error {
 	if from != "" {
 		return runFixFrom(ctx, o, from, io)
 	}
-	r, err := openFix(o, io)
-	if err != nil {
-		return err
-	}
-	state, err := r.read(ctx)
+	r, state, err := openFixAndRead(ctx, o, io)
 	if err != nil {
 		return err
 	}

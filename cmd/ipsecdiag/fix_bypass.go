@@ -46,11 +46,7 @@ func newFixBypass(io streams, o *fixOptions) *cobra.Command {
 }
 
 func runFixBypass(ctx context.Context, o *fixOptions, nd remedy.NDOptions, io streams) error {
-	r, err := openFix(o, io)
-	if err != nil {
-		return err
-	}
-	state, err := r.read(ctx)
+	r, state, err := openFixAndRead(ctx, o, io)
 	if err != nil {
 		return err
 	}

@@ -37,11 +37,7 @@ func newFixLarvalDrop(io streams, o *fixOptions) *cobra.Command {
 }
 
 func runFixLarvalDrop(ctx context.Context, o *fixOptions, value string, io streams) error {
-	r, err := openFix(o, io)
-	if err != nil {
-		return err
-	}
-	state, err := r.read(ctx)
+	r, state, err := openFixAndRead(ctx, o, io)
 	if err != nil {
 		return err
 	}

@@ -47,11 +47,7 @@ func newFixNeighbour(io streams, o *fixOptions) *cobra.Command {
 }
 
 func runFixNeighbour(ctx context.Context, o *fixOptions, n remedy.NeighbourOptions, io streams) error {
-	r, err := openFix(o, io)
-	if err != nil {
-		return err
-	}
-	state, err := r.read(ctx)
+	r, state, err := openFixAndRead(ctx, o, io)
 	if err != nil {
 		return err
 	}

@@ -40,6 +40,16 @@ type proposal struct {
 	verify func(context.Context, apply.Prober) ([]apply.Proof, error)
 }
 
+// openFixAndRead prepares a run that begins with the kernel's state.
+func openFixAndRead(ctx context.Context, o *fixOptions, io streams) (*fixRun, *analyze.KernelState, error) {
+	r, err := openFix(o, io)
+	if err != nil {
+		return nil, nil, err
+	}
+	state, err := r.read(ctx)
+	return r, state, err
+}
+
 // openFix prepares a run. It reads nothing of the kernel's state yet.
 func openFix(o *fixOptions, io streams) (*fixRun, error) {
 	if runtime.GOOS != "linux" {
