@@ -27,6 +27,9 @@ func fill(r *rand.Rand, v reflect.Value) {
 	case netip.Addr:
 		v.Set(reflect.ValueOf(randomAddr(r)))
 		return
+	case netip.AddrPort:
+		v.Set(reflect.ValueOf(netip.AddrPortFrom(randomAddr(r), 500)))
+		return
 	case netip.Prefix:
 		v.Set(reflect.ValueOf(netip.PrefixFrom(randomAddr(r).WithZone(""), 1+r.IntN(32))))
 		return

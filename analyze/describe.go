@@ -51,6 +51,9 @@ func Describe(e Event) string {
 	case *Counters:
 		return fmt.Sprintf("counters: %s", describeCounters(e.Values))
 	case *Daemon:
+		if e.Word != nil {
+			return describeWord(e.Word)
+		}
 		return "listeners for ACQUIRE: " + describeListeners(e.Listeners)
 	case *Lost:
 		return describeLost(e)

@@ -39,17 +39,28 @@ func TestDescribe(t *testing.T) {
 		"snapshot: 1 policies, 0 SAs, 0 neighbours":                                       &Snapshot{KernelState: KernelState{Policies: []spd.Policy{policy}}},
 		"default policy is now in block, fwd allow, out allow":                            &PolicyChange{Defaults: &spd.Defaults{In: spd.Block}},
 		"neighbour fd00::2 on interface 3 updated: STALE at 02:00:00:00:00:01":            &NeighborChange{Change: Updated, Neighbor: Neighbor{Addr: a, IfIndex: 3, State: "STALE", LinkAddr: "02:00:00:00:00:01"}},
-		"counters: A 1, B 2":                    &Counters{Values: map[string]uint64{"B": 2, "A": 1}},
-		"listeners for ACQUIRE: none":           &Daemon{},
-		`listeners for ACQUIRE: x\ny (netlink)`: &Daemon{Listeners: []Listener{{Via: "netlink", Name: "x\ny"}}},
-		`lost: netlink \x1b overrun (3)`:        &Lost{What: "netlink \x1b overrun", Count: 3},
-		"expired (hard)":                        &Expire{Hard: true},
-		"frame of 86 bytes, direction in":       &Frame{OrigLen: 86, Direction: DirIn},
-		"tick":                                  &Tick{},
-		"unknown event":                         nil,
+		"counters: A 1, B 2":                     &Counters{Values: map[string]uint64{"B": 2, "A": 1}},
+		"listeners for ACQUIRE: none":            &Daemon{},
+		`listeners for ACQUIRE: x\ny (netlink)`:  &Daemon{Listeners: []Listener{{Via: "netlink", Name: "x\ny"}}},
+		`strongSwan 5.9.8: net: no\x1b proposal`: wordOf(&Word{Saying: &Saying{Connection: "net", Line: "no\x1b proposal"}}),
+		"strongSwan 5.9.8 holds 1 connections, 1 IKE SAs; IKE SA 7 of net ESTABLISHED with 1 CHILD SAs": wordOf(&Word{
+			Whole: true, Connections: make([]Connection, 1),
+			SAs: []DaemonSA{{ID: "7", Connection: "net", State: "ESTABLISHED", Children: make([]DaemonChild, 1)}},
+		}),
+		"strongSwan 5.9.8 is not heard any more: EOF": wordOf(&Word{Silent: "EOF"}),
+		`lost: netlink \x1b overrun (3)`:              &Lost{What: "netlink \x1b overrun", Count: 3},
+		"expired (hard)":                              &Expire{Hard: true},
+		"frame of 86 bytes, direction in":             &Frame{OrigLen: 86, Direction: DirIn},
+		"tick":                                        &Tick{},
+		"unknown event":                               nil,
 	} {
 		if got := Describe(e); got != want {
 			t.Errorf("%T: %q, want %q", e, got, want)
 		}
 	}
+}
+
+func wordOf(w *Word) Event {
+	w.Daemon, w.Version, w.Via = StrongSwan, "5.9.8", "vici"
+	return &Daemon{Word: w}
 }

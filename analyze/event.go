@@ -304,10 +304,13 @@ type Counters struct {
 	Values map[string]uint64 `json:"values"`
 }
 
-// Daemon says who listens for ACQUIREs now; it comes when that changes.
+// Daemon says who listens for ACQUIREs now; it comes when that changes. Where
+// Word is set, it says what an IKE daemon told of itself instead, and nothing of
+// the listeners.
 type Daemon struct {
 	Header    `json:"-"`
 	Listeners []Listener `json:"listeners"`
+	Word      *Word      `json:"word,omitempty"`
 }
 
 // Lost says that events are missing here: a netlink overrun, frames that the

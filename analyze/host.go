@@ -33,6 +33,10 @@ type Host struct {
 	Routes     []Route
 	Sysctls    map[string]string
 	Listeners  []Listener
+	// IKEDaemons are those that tell of themselves, Sayings what they
+	// said that belongs to no pair.
+	IKEDaemons []*IKEDaemon
+	Sayings    []SeenSaying
 	Missing    []string
 	Notes      []Note // on the files that tell of it
 	// Starved is the present stretch of time in which packets die for lack of

@@ -53,6 +53,7 @@ type View struct {
 	// invalid where neither or both are its own.
 	Local, Peer netip.Addr
 
+	sayings []SeenSaying
 	unicast [2]Sighting // last frame from Key.A to Key.B, and from B to A
 	touched time.Duration
 	active  bool

@@ -43,6 +43,10 @@ func (s *State) applyKernel(h *Host, e Event) {
 			h.starve(s.Now, after-before)
 		}
 	case *Daemon:
+		if e.Word != nil {
+			s.applyWord(h, e.Word)
+			return
+		}
 		h.Listeners = slices.Clone(e.Listeners)
 	}
 	switch e.(type) {

@@ -36,7 +36,7 @@ func (t *Timeline) Apply(s *analyze.State, e analyze.Event) {
 	case *analyze.PolicyChange:
 		t.host(s, Item{Kind: Policy, Event: e})
 	case *analyze.Daemon:
-		t.host(s, Item{Kind: Daemon, Event: e})
+		t.daemon(s, e)
 	case *analyze.Lost:
 		t.host(s, Item{Kind: Lost, Event: e})
 	case *analyze.Snapshot:
@@ -46,6 +46,24 @@ func (t *Timeline) Apply(s *analyze.State, e analyze.Event) {
 
 // brief is what is kept of a snapshot: large ones would not fit.
 func brief(e *analyze.Snapshot) *analyze.Snapshot { return &analyze.Snapshot{Header: e.Header} }
+
+// daemon takes down who listens for ACQUIREs, and what an IKE daemon says: of
+// the pair where it is known, else of its host. That it is heard, or not any
+// more, concerns the host; the SAs that it holds are told of by the kernel.
+func (t *Timeline) daemon(s *analyze.State, e *analyze.Daemon) {
+	switch w := e.Word; {
+	case w == nil:
+		t.host(s, Item{Kind: Daemon, Event: e})
+	case w.Saying != nil && len(s.Trace().Views) > 0:
+		t.views(s, Item{Kind: Said, Event: e}, nil)
+	case w.Saying != nil:
+		t.host(s, Item{Kind: Said, Event: e})
+	case w.Whole, w.Silent != "":
+		w := *w
+		w.Connections, w.SAs = nil, nil // large ones would not fit
+		t.host(s, Item{Kind: Said, Event: &analyze.Daemon{Header: e.Header, Word: &w}})
+	}
+}
 
 // host takes down what concerns a host as a whole.
 func (t *Timeline) host(s *analyze.State, i Item) {

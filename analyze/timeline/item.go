@@ -11,7 +11,7 @@ import (
 type Kind uint8
 
 // The kinds. Those up to ICMPError went over the wire, the others happened in a
-// kernel.
+// kernel, the last in an IKE daemon.
 const (
 	NS         Kind = iota + 1 // neighbour solicitation (RFC 4861 section 4.3)
 	NA                         // neighbour advertisement (RFC 4861 section 4.4)
@@ -31,6 +31,7 @@ const (
 	Daemon   // who listens for ACQUIREs has changed
 	Lost     // events are missing
 	Snapshot // the state was read whole
+	Said     // an IKE daemon said something
 )
 
 // OnWire reports whether things of that kind went over the wire.

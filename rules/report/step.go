@@ -111,7 +111,11 @@ func (p *page) event(e analyze.Event) {
 	if json.Indent(&indented, blob, "", "  ") != nil {
 		return
 	}
-	p.heading("The kernel's event")
+	if d, ok := e.(*analyze.Daemon); ok && d.Word != nil {
+		p.heading("The daemon's word")
+	} else {
+		p.heading("The kernel's event")
+	}
 	for line := range strings.Lines(indented.String()) {
 		p.line(span{plain, "    "}, span{command, strings.TrimRight(line, "\n")})
 	}

@@ -15,6 +15,8 @@ type Summary struct {
 	Hosts   []string  `json:"hosts"`   // all observers
 	Kernels []string  `json:"kernels"` // those of them whose kernel was seen
 	Frames  uint64    `json:"frames"`  // frames of control traffic, and the first of each SPI
+	// Daemons are the IKE daemons that told of themselves, with their hosts.
+	Daemons []string `json:"daemons,omitempty"`
 	// ESPPackets are ESP and AH packets.
 	ESPPackets  uint64 `json:"esp_packets"`
 	Pairs       int    `json:"pairs"`
@@ -47,6 +49,9 @@ func Summarize(s *analyze.State) Summary {
 		sum.Hosts = append(sum.Hosts, h.Origin.String())
 		if h.KernelSeen {
 			sum.Kernels = append(sum.Kernels, h.Origin.String())
+		}
+		for _, d := range h.IKEDaemons {
+			sum.Daemons = append(sum.Daemons, d.Name()+" on "+h.Origin.String())
 		}
 	}
 	s.Pairs(func(p *analyze.Pair) {
@@ -102,6 +107,9 @@ func (s *Summary) String() string {
 		text += " with their kernels"
 	case n > 0:
 		text += " (with the kernel of " + list(s.Kernels) + ")"
+	}
+	if len(s.Daemons) > 0 {
+		text += ", and heard from " + list(s.Daemons)
 	}
 	return text + s.period() + "."
 }

@@ -100,8 +100,11 @@ func (s *Step) weight() int {
 		timeline.ESP: 45, timeline.ICMPError: 55, timeline.Acquire: 60, timeline.SA: 42, timeline.Neighbor: 15,
 		timeline.Policy: 30, timeline.Counter: 35, timeline.Daemon: 55, timeline.Lost: 50, timeline.Expire: 30,
 	}[s.Kind]
-	if s.Kind == timeline.Snapshot {
+	switch s.Kind {
+	case timeline.Snapshot:
 		return 1 // what stands in it, the finding tells
+	case timeline.Said:
+		w = saidWeight(s.Item)
 	}
 	if len(s.Marks) > 0 {
 		w += 100

@@ -10,10 +10,14 @@ import (
 	"ipsecdiag/rules"
 )
 
-// kernel makes steps of what a kernel did.
+// kernel makes steps of what a kernel did, and of what an IKE daemon said.
 func (b *builder) kernel(i *timeline.Item) {
 	n := b.observer(i.At.Origin)
 	if n < 0 {
+		return
+	}
+	if e, ok := i.Event.(*analyze.Daemon); ok && e.Word != nil {
+		b.said(n, i, e.Word)
 		return
 	}
 	if e, ok := i.Event.(*analyze.Acquire); ok {
