@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"bytes"
 	"net/netip"
 
 	"ipsecdiag/analyze/ike"
@@ -19,6 +20,11 @@ type IKESA struct {
 	// FromInitiator and FromResponder are what each side said.
 	FromInitiator, FromResponder Speaker
 	Notifies                     []SeenNotify
+	// Exchanges in the order in which they began: the first, by which the IKE SA
+	// came up, and the latest.
+	Exchanges []IKEExchange
+
+	offered, chosen *offer
 }
 
 // Speaker is one side of an IKE SA.
@@ -33,9 +39,17 @@ type Speaker struct {
 	FirstSent Sighting
 	LastSent  Sighting
 	Repeats   int
-	major     uint8
-	request   bool
-	hash      uint64
+	// NAT is what NAT detection says of this side.
+	NAT NATSide
+	// FragmentationSupported: it said that it takes IKE fragments (RFC 7383
+	// section 2.3; in IKEv1 the vendor ID FRAGMENTATION).
+	FragmentationSupported bool
+	// Identity is what it called itself in the clear (IKEv1 Aggressive Mode),
+	// printable; "" where it did not.
+	Identity string
+	major    uint8
+	request  bool
+	hash     uint64
 }
 
 // expects reports whether the last message asks for an answer: a request of
@@ -53,21 +67,55 @@ type SeenNotify struct {
 	Type ike.NotifyType
 	Name string
 	SPI  []byte
+	// Group is the one that INVALID_KE_PAYLOAD asks for (RFC 7296 section 1.2),
+	// 0 for none.
+	Group ike.DHGroup
 }
 
-// heard folds a message of the IKE SA.
-func (sa *IKESA) heard(at Sighting, dir Direction, m *ike.Message, raw []byte, src, dst netip.Addr) {
-	sa.Last = at
+// heard folds a message of the IKE SA. Of a message whose first IP fragment alone
+// is there the exchanges take note, nothing else.
+func (s *State) heard(sa *IKESA, h *heardMessage, raw []byte, src, dst netip.Addr) {
+	sa.Last = h.at
 	if sa.ResponderSPI == 0 {
-		sa.ResponderSPI = m.ResponderSPI
+		sa.ResponderSPI = h.m.ResponderSPI
 	}
 	sp := sa.Speaker(src)
 	if sp == nil {
-		sp = sa.moved(m, src, dst)
+		sp = sa.moved(h.m, src, dst)
 	}
-	if sp.said(at, dir, m, raw) {
-		sa.notified(at, src, m)
+	h.byInitiator = sp == &sa.FromInitiator
+	h.hash = Fingerprint(raw)
+	fresh := sa.exchanged(h)
+	if h.incomplete {
+		return
 	}
+	if sp.said(h) {
+		sa.notified(h.at, src, h.m)
+	}
+	if fresh && !h.m.Encrypted() {
+		sa.tells(sp, h, src, dst, s.offers.of(h.m))
+	}
+}
+
+// tells takes in what a message in the clear says, and by itself only once.
+func (sa *IKESA) tells(sp *Speaker, h *heardMessage, src, dst netip.Addr, o *offer) {
+	sp.negotiates(h.m)
+	sa.detectNAT(h, src, dst)
+	switch {
+	case o == nil:
+	case h.byInitiator:
+		sa.offered = o
+	default:
+		sa.chosen = o
+	}
+}
+
+// origin returns a lasting copy of where a message was seen.
+func (sa *IKESA) origin(o Origin) *Origin {
+	if o == sa.First.Origin {
+		return &sa.First.Origin
+	}
+	return &o
 }
 
 // moved follows an end to its new address (RFC 4555 section 3.5, a new NAT
@@ -84,23 +132,23 @@ func (sa *IKESA) moved(m *ike.Message, src, dst netip.Addr) *Speaker {
 
 // said folds a message of that side and reports whether it is a new one, not
 // one sent again.
-func (s *Speaker) said(at Sighting, dir Direction, m *ike.Message, raw []byte) bool {
-	s.Direction = dir
+func (s *Speaker) said(h *heardMessage) bool {
+	m := h.m
+	s.Direction = h.dir
 	if s.continues(m) {
-		s.LastSent = at
+		s.LastSent = h.at
 		return false
 	}
-	sum := Fingerprint(raw)
 	s.Sent++
-	if s.Messages > 0 && s.hash == sum {
+	if s.Messages > 0 && s.hash == h.hash {
 		s.Repeats++
-		s.LastSent = at
+		s.LastSent = h.at
 		return false
 	}
 	s.Messages++
-	s.hash, s.Repeats = sum, 0
+	s.hash, s.Repeats = h.hash, 0
 	s.Exchange, s.MessageID, s.major = m.Exchange, m.MessageID, m.Major
-	s.FirstSent, s.LastSent = at, at
+	s.FirstSent, s.LastSent = h.at, h.at
 	s.request = (m.Major >= 2 && !m.IsResponse()) || (m.Major == 1 && m.ResponderSPI == 0)
 	return true
 }
@@ -146,8 +194,9 @@ func (sa *IKESA) Speaker(a netip.Addr) *Speaker {
 
 func (sa *IKESA) notified(at Sighting, from netip.Addr, m *ike.Message) {
 	for _, n := range m.Notifies() {
+		group, _ := n.Group()
 		sa.Notifies = appendBounded(sa.Notifies, SeenNotify{
-			At: at, From: from, Type: n.Type, Name: n.Name(), SPI: n.SPI,
+			At: at, From: from, Type: n.Type, Name: n.Name(), SPI: bytes.Clone(n.SPI), Group: group,
 		}, maxIKENotifies)
 	}
 }

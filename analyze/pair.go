@@ -44,8 +44,14 @@ type View struct {
 	Pair        *Pair
 	Host        *Host // the observer; its KernelSeen tells whether it was more than wire
 	Resolutions []*Resolution
-	IKE         []*IKESA
-	Flows       []*FlowTotal
+	// IKE SAs and the attempts at one, in the order in which they were first
+	// seen: who gives up and tries again does so under a new initiator SPI.
+	IKE   []*IKESA
+	Flows []*FlowTotal
+	// Errors are the ICMP errors about IKE, ESP and AH between the two.
+	Errors []*ICMPError
+	// Headless are datagrams of which the first IP fragment was not seen.
+	Headless Headless
 	// Need is the outbound SA that this host's traffic with the peer waits
 	// for, or the last one it waited for; nil where it never did.
 	Need *Need
@@ -57,6 +63,30 @@ type View struct {
 	unicast [2]Sighting // last frame from Key.A to Key.B, and from B to A
 	touched time.Duration
 	active  bool
+}
+
+// Headless counts datagrams of UDP between two hosts that speak IKE of which IP
+// fragments were seen, and never the first one, which alone names the ports.
+type Headless struct {
+	Count int
+	From  netip.Addr // of the last
+	Last  Sighting
+}
+
+func (h *Headless) saw(at Sighting, from netip.Addr) {
+	h.Count++
+	h.From, h.Last = from, at
+}
+
+// ESPAfter returns the first flow of ESP or AH that began at that time or later,
+// nil for none: what an IKE SA brought up, or its predecessors.
+func (v *View) ESPAfter(at Sighting) (first *FlowTotal) {
+	for _, f := range v.Flows {
+		if !f.First.Before(at) && (first == nil || f.First.Before(first.First)) {
+			first = f
+		}
+	}
+	return first
 }
 
 // FlowTotal is all that one SPI carried.

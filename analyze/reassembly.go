@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -40,23 +41,27 @@ type piece struct {
 	data   []byte
 }
 
+// pieces is what was there of a datagram before a fragment came.
+type pieces struct{ any, first bool }
+
 // add takes a fragment and returns the whole datagram, its UDP header
-// included, once it is complete.
-func (r *reassembler) add(k fragmentKey, now time.Duration, p *Packet, upper []byte) []byte {
+// included, once it is complete, and what was there before.
+func (r *reassembler) add(k fragmentKey, now time.Duration, p *Packet, upper []byte) (datagram []byte, had pieces) {
 	r.expire(now)
 	d := r.open[k]
 	if d == nil {
 		d = r.begin(k, now)
 	}
+	had = pieces{any: len(d.pieces) > 0, first: slices.ContainsFunc(d.pieces, func(p piece) bool { return p.offset == 0 })}
 	if !d.add(p.FragOffset, upper, p.FragMore) {
 		r.drop(k)
-		return nil
+		return nil, had
 	}
 	whole := d.join()
 	if whole != nil {
 		r.drop(k)
 	}
-	return whole
+	return whole, had
 }
 
 func (r *reassembler) begin(k fragmentKey, now time.Duration) *datagram {

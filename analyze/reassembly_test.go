@@ -29,7 +29,8 @@ func datagramOf(n int) []byte {
 func feed(r *reassembler, id uint32, at time.Duration, data []byte, c cut) []byte {
 	p := &Packet{Fragment: true, FragID: id, FragOffset: c.offset, FragMore: c.more}
 	k := fragmentKey{src: glass, dst: teapot, id: id, proto: spd.ProtoUDP}
-	return r.add(k, at, p, data[c.offset:c.end])
+	whole, _ := r.add(k, at, p, data[c.offset:c.end])
+	return whole
 }
 
 func TestReassemblyJoinsFragmentsInAnyOrder(t *testing.T) {
@@ -95,7 +96,7 @@ func TestReassemblyIsBounded(t *testing.T) {
 	t.Run("in the size of a datagram", func(t *testing.T) {
 		var r reassembler
 		p := &Packet{Fragment: true, FragOffset: 65528, FragMore: false}
-		if r.add(fragmentKey{}, 0, p, make([]byte, 8)) != nil || len(r.open) != 0 {
+		if whole, _ := r.add(fragmentKey{}, 0, p, make([]byte, 8)); whole != nil || len(r.open) != 0 {
 			t.Error("a datagram above 65535 bytes was taken")
 		}
 	})
@@ -200,7 +201,7 @@ func FuzzReassembly(f *testing.F) {
 			script, at = script[3:], at+step
 			data := slices.Repeat([]byte{byte(offset / 8)}, size)
 			k := fragmentKey{id: id}
-			whole := r.add(k, at, &Packet{Fragment: true, FragID: id, FragOffset: offset, FragMore: more}, data)
+			whole, _ := r.add(k, at, &Packet{Fragment: true, FragID: id, FragOffset: offset, FragMore: more}, data)
 			if len(r.open) != len(r.order) || len(r.open) > maxReassemblies {
 				t.Fatalf("%d open, %d in order", len(r.open), len(r.order))
 			}

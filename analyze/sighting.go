@@ -36,3 +36,17 @@ func (s Sighting) Before(o Sighting) bool {
 	}
 	return s.Mono < o.Mono
 }
+
+// moment is a Sighting without its origin, small enough to keep many.
+type moment struct {
+	wall   int64 // nanoseconds since 1970
+	mono   time.Duration
+	number uint64
+}
+
+func (s Sighting) moment() moment { return moment{s.Time.UnixNano(), s.Mono, s.Number} }
+
+// at returns the sighting of the moment at an origin.
+func (m moment) at(o Origin) Sighting {
+	return Sighting{Time: time.Unix(0, m.wall).UTC(), Mono: m.mono, Number: m.number, Origin: o}
+}

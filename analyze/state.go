@@ -40,6 +40,7 @@ type State struct {
 	active  []*View
 	spis    map[ikeKey]*ikeEntry
 	spiLog  []ikeKey
+	offers  offers
 	joiner  reassembler
 	scratch Packet
 	trace   Trace

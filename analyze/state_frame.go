@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"net/netip"
+	"slices"
 
 	"ipsecdiag/analyze/ike"
 	"ipsecdiag/analyze/spd"
@@ -21,9 +22,11 @@ func (s *State) applyFrame(h *Host, f *Frame) {
 	case p.Proto == spd.ProtoUDP && p.Fragment && (p.FragMore || p.FragOffset > 0):
 		s.applyFragment(h, f, p)
 	case p.Proto == spd.ProtoUDP:
-		s.applyUDP(h, f, p, p.Payload)
-	case p.Proto == spd.ProtoICMPv6:
+		s.applyUDP(h, f, p, p.Payload, 0)
+	case p.Proto == spd.ProtoICMPv6 && !s.applyICMPError(h, f, p):
 		s.applyICMPv6(h, f, p)
+	case p.Proto == spd.ProtoICMP:
+		s.applyICMPError(h, f, p)
 	}
 }
 
@@ -32,17 +35,48 @@ func (s *State) applyFrame(h *Host, f *Frame) {
 func (s *State) applyFragment(h *Host, f *Frame, p *Packet) {
 	if p.Cut {
 		if p.FragOffset == 0 {
-			s.applyUDP(h, f, p, p.Payload)
+			s.applyUDP(h, f, p, p.Payload, inIPFragments)
 		}
 		return
 	}
 	k := fragmentKey{origin: f.Origin, src: p.Src, dst: p.Dst, id: p.FragID, proto: p.Proto}
-	whole := s.joiner.add(k, s.Now.Mono, p, p.Upper)
-	if len(whole) < 8 {
+	whole, had := s.joiner.add(k, s.Now.Mono, p, p.Upper)
+	switch {
+	case len(whole) >= 8:
+		s.headless(h, f, p, had, true)
+		p.SrcPort, p.DstPort = be16(whole), be16(whole[2:])
+		how := inIPFragments
+		if had.first {
+			how |= wasAlone
+		}
+		s.applyUDP(h, f, p, whole[8:], how)
+	case p.FragOffset == 0 && !had.first:
+		s.headless(h, f, p, had, true)
+		s.applyUDP(h, f, p, p.Payload, inIPFragments|firstAlone)
+	case p.FragOffset > 0 && !had.any:
+		s.headless(h, f, p, had, false)
+	}
+}
+
+// headless counts the datagrams of a pair that speaks IKE of which later IP
+// fragments were seen and not the first, so that nobody knows what they are.
+func (s *State) headless(h *Host, f *Frame, p *Packet, had pieces, head bool) {
+	if head && (had.first || !had.any) {
 		return
 	}
-	p.SrcPort, p.DstPort = be16(whole), be16(whole[2:])
-	s.applyUDP(h, f, p, whole[8:])
+	pair := s.Pair(zoned(p.Src, f.Origin), zoned(p.Dst, f.Origin))
+	if pair == nil {
+		return
+	}
+	for _, v := range pair.Views {
+		switch {
+		case v.Host != h || len(v.IKE) == 0:
+		case head && v.Headless.Count > 0:
+			v.Headless.Count--
+		case !head:
+			v.Headless.saw(s.Now, zoned(p.Src, f.Origin))
+		}
+	}
 }
 
 // zoned gives a link-local address the zone that tells its link: the
@@ -54,8 +88,17 @@ func zoned(a netip.Addr, o Origin) netip.Addr {
 	return a
 }
 
+// carriage is how a UDP datagram came.
+type carriage uint8
+
+const (
+	inIPFragments carriage = 1 << iota
+	firstAlone             // the others are not there yet
+	wasAlone               // its first fragment was folded as alone
+)
+
 // applyUDP folds an IKE message.
-func (s *State) applyUDP(h *Host, f *Frame, p *Packet, payload []byte) {
+func (s *State) applyUDP(h *Host, f *Frame, p *Packet, payload []byte, how carriage) {
 	kind, rest := ike.Demux(p.SrcPort, p.DstPort, payload)
 	if kind != ike.UDPIKE {
 		return
@@ -64,14 +107,20 @@ func (s *State) applyUDP(h *Host, f *Frame, p *Packet, payload []byte) {
 	if m == nil || m.InitiatorSPI == 0 { // RFC 7296 section 3.1: it must not be zero
 		return
 	}
-	s.trace.IKE = rest
 	src, dst := zoned(p.Src, f.Origin), zoned(p.Dst, f.Origin)
 	e := s.ikeSA(h, m, src, dst)
 	s.view(h, e.view.Pair.Key.A, e.view.Pair.Key.B)
+	if how&firstAlone == 0 {
+		s.trace.IKE = rest
+	}
 	if MakePairKey(src, dst) == e.view.Pair.Key {
 		e.view.sawUnicast(src, s.Now)
 	}
-	e.sa.heard(s.Now, f.Direction, m, rest, src, dst)
+	s.heard(e.sa, &heardMessage{
+		at: s.Now, dir: f.Direction, m: m, srcPort: p.SrcPort, dstPort: p.DstPort,
+		ipFragments: how&inIPFragments != 0, incomplete: how&firstAlone != 0, completed: how&wasAlone != 0,
+		own: f.Direction == DirOut && h.Owns(src),
+	}, rest, src, dst)
 }
 
 // ikeSA finds the IKE SA of a message by its initiator SPI, whatever its
@@ -93,11 +142,19 @@ func (s *State) ikeSA(h *Host, m *ike.Message, src, dst netip.Addr) *ikeEntry {
 		return e
 	}
 	for len(s.spiLog) >= maxSPIs {
-		delete(s.spis, s.spiLog[0])
+		s.dropSPI(s.spiLog[0])
 		s.spiLog = s.spiLog[1:]
 		s.Evicted++
 	}
 	e = &ikeEntry{v, sa}
 	s.spis[k], s.spiLog = e, append(s.spiLog, k)
 	return e
+}
+
+// dropSPI forgets an IKE SA that is one too many.
+func (s *State) dropSPI(k ikeKey) {
+	if e := s.spis[k]; e != nil {
+		e.view.IKE = slices.DeleteFunc(e.view.IKE, func(sa *IKESA) bool { return sa == e.sa })
+	}
+	delete(s.spis, k)
 }

@@ -93,11 +93,16 @@ func (t *Timeline) frame(s *analyze.State, f *analyze.Frame) {
 		t.ike(s, f, p, trace.IKE)
 	case p.IsARP():
 		t.arp(s, f, p)
-	case p.Proto == spd.ProtoICMPv6 && len(trace.Views) > 0:
+	case isDiscovery(p) && len(trace.Views) > 0:
 		t.discovery(s, f, p)
 	case p.Proto == spd.ProtoICMP || p.Proto == spd.ProtoICMPv6:
 		t.icmpError(s, f, p)
 	}
+}
+
+func isDiscovery(p *analyze.Packet) bool {
+	typ, ok := p.ICMPv6Type()
+	return ok && (typ == spd.NeighborSolicitation || typ == spd.NeighborAdvertisement)
 }
 
 // ike takes down an IKE message. Behind a NAT, and after the peer has moved, its
