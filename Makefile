@@ -85,3 +85,7 @@ screenshots: deps # the pictures in README.md, from the recording of the demo
 lab: # record every scenario anew, as root on Debian amd64
 	$(GO) run ./fixtures/lab record --all
 	$(GO) test ./fixtures ./cmd/ipsecdiag -update
+
+.PHONY: matrix
+matrix: # which scenario is found as what, from each end: made from the recordings
+	@cd fixtures && $(GO) test -count=1 -run '^TestTheMatrix$$' -print-matrix

@@ -362,8 +362,9 @@ func (t *track) output() outputKey {
 	return outputKey{f.State, f.Confidence, f.Severity, f.ExplainedBy, t.withdrawn}
 }
 
-// Findings returns every finding of the run, causes first: by severity, then by
-// the time at which they were found, each followed by those it explains.
+// Findings returns every finding of the run, causes first, each followed by those
+// it explains: by the severity of the worst among them, those that explain others
+// before those that do not, then by the time at which they were found.
 func (e *Engine) Findings() []Finding {
 	var tops, all []Finding
 	effects := map[string][]Finding{}
@@ -376,11 +377,31 @@ func (e *Engine) Findings() []Finding {
 			tops = append(tops, f)
 		}
 	}
-	slices.SortStableFunc(tops, func(a, b Finding) int { return int(b.Severity) - int(a.Severity) })
+	slices.SortStableFunc(tops, func(a, b Finding) int {
+		if d := int(worst(b, effects, maxDepth)) - int(worst(a, effects, maxDepth)); d != 0 {
+			return d
+		}
+		return min(len(effects[b.ID]), 1) - min(len(effects[a.ID]), 1)
+	})
 	for _, f := range tops {
 		all = appendWithEffects(all, f, effects)
 	}
 	return all
+}
+
+// maxDepth bounds how far worst follows effects of effects.
+const maxDepth = 8
+
+// worst is the severity of a cause, or of what follows from it where that is
+// worse: a warning that explains an error is no less urgent than the error.
+func worst(f Finding, effects map[string][]Finding, depth int) Severity {
+	s := f.Severity
+	for _, g := range effects[f.ID] {
+		if depth > 0 {
+			s = max(s, worst(g, effects, depth-1))
+		}
+	}
+	return s
 }
 
 func appendWithEffects(all []Finding, f Finding, effects map[string][]Finding) []Finding {
