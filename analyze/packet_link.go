@@ -6,6 +6,14 @@ import "encoding/binary"
 // some providers stack more.
 const maxVLANTags = 4
 
+// NetworkLayer returns where the network layer of a frame begins, and its
+// EtherType. The errors are those of Packet.Decode.
+func NetworkLayer(link LinkType, data []byte) (etherType uint16, offset int, err error) {
+	var p Packet
+	etherType, rest, err := p.decodeLink(link, data)
+	return etherType, len(data) - len(rest), err
+}
+
 // decodeLink skips the link layer and returns the EtherType of what follows.
 func (p *Packet) decodeLink(link LinkType, b []byte) (uint16, []byte, error) {
 	switch link {

@@ -40,7 +40,7 @@ func newRoot(io streams) *cobra.Command {
 		return fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())
 	})
 	root.AddCommand(
-		newWatch(io), newAnalyze(io), newCheck(io), newLookup(io), newFix(io), newSnapshot(io), newEvents(io),
+		newWatch(io), newAnalyze(io), newCheck(io), newLookup(io), newFix(io), newSnapshot(io), newEvents(io), newScrub(io),
 		newExplain(io), newDemo(io), newVersion(io), newMan(root),
 	)
 	root.InitDefaultCompletionCmd()
