@@ -6,18 +6,18 @@ import (
 )
 
 // aheadBatches is how many batches a file may be read ahead of who folds its
-// events. A batch holds what one window of the file gave.
+// events. A batch holds what one chunk of the file gave.
 const aheadBatches = 4
 
 // maxBatch bounds a batch besides.
 const maxBatch = 1024
 
-// ahead yields what items yields, in the same order, and runs it in a goroutine
-// of its own: one processor reads and classifies while another one folds. What
-// was found is handed on before more of the file is waited for, so that a pipe
-// that has fallen silent holds nothing back.
+// ahead yields the events of the file in the order of the file, and at its end
+// an item without an event that tells when the file ended. It reads in
+// goroutines of its own: one processor reads and classifies while another one
+// folds.
 //
-// The goroutine has ended when the range loop has, but for one case: it waits
+// The goroutines have ended when the range loop has, but for one case: one waits
 // for a pipe, and the context is done. Then the file is left open.
 func (s *fileSource) ahead(ctx context.Context) iter.Seq2[item, error] {
 	return func(yield func(item, error) bool) {
@@ -49,21 +49,26 @@ type readAhead struct {
 	err     error         // good once batches is closed
 }
 
-// read collects items until the file ends or no more is wanted.
+// read collects items until the file ends or no more is wanted. What a chunk of
+// the file gave is handed on before more is waited for, so that a pipe that has
+// fallen silent holds nothing back.
 func (r *readAhead) read(ctx context.Context, s *fileSource) {
 	defer close(r.batches)
-	s.input.beforeRead = func() { r.send() }
-	for it, err := range s.items(ctx) {
-		if err != nil {
-			r.err = err
-			break
-		}
-		r.batch = append(r.batch, it)
-		if len(r.batch) >= maxBatch && !r.send() {
-			return
-		}
+	s.begin(r.add)
+	parse := func() (more bool) {
+		more, r.err = s.parse(ctx)
+		s.input.release()
+		return r.send() && more
 	}
-	r.send()
+	if parse() { // what the file was recognised by
+		relay := relay{file: s.file, parse: func(c *chunk) bool { s.input.add(c); return parse() }}
+		relay.run()
+	}
+}
+
+func (r *readAhead) add(it item) bool {
+	r.batch = append(r.batch, it)
+	return len(r.batch) < maxBatch || r.send()
 }
 
 // send hands the batch over; it reports false where no more is wanted.

@@ -7,89 +7,73 @@ import (
 
 // Sizes of an input's window, in bytes.
 const (
-	// windowSize is what one read asks for. It fits the second-level cache,
+	// chunkSize is what one read asks for. It fits the second-level cache,
 	// where the bytes still are when they are looked at.
-	windowSize = 256 << 10
+	chunkSize = 256 << 10
+	// chunkHeadroom is kept free before a chunk for what was left of the one
+	// before: it is above the longest frame of most networks.
+	chunkHeadroom = 16 << 10
 	// maxWindow bounds what peek can be asked for, and so the longest block
 	// that is taken whole.
 	maxWindow = 16 << 20
 )
 
-// errTooLong is returned by peek for more than maxWindow.
-var errTooLong = errors.New("longer than 16 MiB")
+var (
+	// errMore is returned by peek where the next chunk is needed.
+	errMore = errors.New("more of the file is needed")
+	// errTooLong is returned by peek for more than maxWindow.
+	errTooLong = errors.New("longer than 16 MiB")
+)
 
-// input reads a file forward through a window. The window grows only as bytes
-// really arrive, whatever length the file claims. Files are read, never mapped:
-// a mapped file that somebody truncates kills its reader with SIGBUS.
-type input struct {
-	r      io.Reader
-	buf    []byte
-	pos    int   // of the next byte in buf
-	end    int   // of the bytes in buf
-	offset int64 // of buf[pos] in the file
-	err    error // of the last read; sticky
-
-	beforeRead func() // called before each read, which may wait; may be nil
-
-	ahead *chunks // who reads instead of r; nil where nobody does
-	lent  bool    // buf is a chunk's
+// chunk is what one read of a file gave: n bytes behind chunkHeadroom in buf.
+type chunk struct {
+	buf []byte
+	at  int64 // in the file, where it can be read out of order
+	n   int
+	err error // what the read ended with; io.EOF at the end of the file
 }
 
-func newInput(r io.Reader) *input { return &input{r: r, buf: make([]byte, windowSize)} }
+func newChunk() *chunk { return &chunk{buf: make([]byte, chunkHeadroom+chunkSize)} }
+
+// input is the window through which a file is parsed, forward. It waits for
+// nothing: who parses is told by errMore that the next chunk is to be added, and
+// begins again at the record that was not whole. The window grows only as bytes
+// really arrive, whatever length the file claims. Files are read, never mapped:
+// a mapped file that somebody truncates kills its reader with SIGBUS, and one
+// that somebody writes to changes between check and use.
+type input struct {
+	buf    []byte
+	pos    int    // of the next byte in buf
+	end    int    // of the bytes in buf
+	offset int64  // of buf[pos] in the file
+	err    error  // what follows buf[:end]; nil: more of the file
+	owed   int64  // bytes of what follows that are to be skipped
+	own    []byte // what was left of one chunk, and where that is long, the window
+	owned  bool   // buf is own
+}
 
 // peek returns the next n bytes without consuming them; they are valid until
-// the next call. At the end of the file it returns what is left with io.EOF, or
-// io.ErrUnexpectedEOF where that is some but not enough.
+// the next chunk is added. At the end of the file it returns what is left with
+// io.EOF, or io.ErrUnexpectedEOF where that is some but not enough.
 func (in *input) peek(n int) ([]byte, error) {
 	if in.end-in.pos >= n {
 		return in.buf[in.pos : in.pos+n], nil
 	}
-	return in.fill(n)
+	return in.short(n)
 }
 
-func (in *input) fill(n int) ([]byte, error) {
-	if n > maxWindow {
+// short says why there are no n bytes.
+func (in *input) short(n int) ([]byte, error) {
+	left := in.buf[in.pos:in.end]
+	switch {
+	case n > maxWindow:
 		return nil, errTooLong
+	case in.err == nil:
+		return nil, errMore
+	case in.err == io.EOF && (len(left) > 0 || in.owed > 0):
+		return left, io.ErrUnexpectedEOF
 	}
-	for in.end-in.pos < n {
-		if in.err != nil {
-			return in.buf[in.pos:in.end], in.shortage()
-		}
-		if in.beforeRead != nil {
-			in.beforeRead()
-		}
-		if in.ahead != nil {
-			in.take()
-			continue
-		}
-		in.makeRoom()
-		m, err := in.r.Read(in.buf[in.end:])
-		in.end += m
-		in.err = err
-	}
-	return in.buf[in.pos : in.pos+n], nil
-}
-
-// makeRoom moves what is left to the front of the window, and doubles the
-// window where it is full.
-func (in *input) makeRoom() {
-	if in.pos > 0 {
-		copy(in.buf, in.buf[in.pos:in.end])
-		in.pos, in.end = 0, in.end-in.pos
-	}
-	if in.end == len(in.buf) {
-		bigger := make([]byte, 2*len(in.buf))
-		copy(bigger, in.buf)
-		in.buf = bigger
-	}
-}
-
-// shortage is the error for an end that came too early.
-func (in *input) shortage() error {
-	if in.err == io.EOF && in.end > in.pos {
-		return io.ErrUnexpectedEOF
-	}
-	return in.err
+	return left, in.err
 }
 
 // skip consumes n bytes that peek returned.
@@ -98,20 +82,38 @@ func (in *input) skip(n int) {
 	in.offset += int64(n)
 }
 
-// discard consumes n bytes without keeping them.
-func (in *input) discard(n int64) error {
-	for n > 0 {
-		if in.pos == in.end {
-			if _, err := in.fill(1); err != nil {
-				if err == io.EOF {
-					return io.ErrUnexpectedEOF
-				}
-				return err
-			}
-		}
-		m := int(min(n, int64(in.end-in.pos)))
-		in.skip(m)
-		n -= int64(m)
+// discard consumes n bytes, those that are still to come included.
+func (in *input) discard(n int64) {
+	here := min(n, int64(in.end-in.pos))
+	in.skip(int(here))
+	in.owed += n - here
+}
+
+// add puts a chunk behind what is left in the window. Where that is too long for
+// the headroom, a long block is being read: the window grows by and by.
+func (in *input) add(c *chunk) {
+	in.err = c.err
+	if len(in.own) <= chunkHeadroom {
+		in.buf, in.owned = c.buf, false
+		in.pos, in.end = chunkHeadroom-len(in.own), chunkHeadroom+c.n
+		copy(c.buf[in.pos:], in.own)
+	} else {
+		in.own = append(in.own, c.buf[chunkHeadroom:chunkHeadroom+c.n]...)
+		in.buf, in.owned = in.own, true
+		in.pos, in.end = 0, len(in.own)
 	}
-	return nil
+	owed := in.owed
+	in.owed = 0
+	in.discard(owed)
+}
+
+// release takes what is left out of the chunk that was added last, which may
+// then be read into again.
+func (in *input) release() {
+	left := in.buf[in.pos:in.end]
+	if in.owned && in.pos == 0 {
+		return // own holds it, and just that
+	}
+	in.own = append(in.own[:0], left...)
+	in.buf, in.pos, in.end = nil, 0, 0
 }

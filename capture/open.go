@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 
 	"github.com/klauspost/compress/gzip"
 	"github.com/klauspost/compress/zstd"
@@ -30,6 +29,7 @@ var (
 type opened struct {
 	path    string
 	size    int64 // 0 where unknown
+	file    chunkReader
 	input   *input
 	reader  recordReader
 	closers []func() error
@@ -52,28 +52,41 @@ func (o *opened) open(stdin io.Reader, count func(int)) error {
 	if err != nil {
 		return err
 	}
-	plain, err := o.decompress(&countingReader{r: raw, count: count})
-	if err != nil {
+	if o.file, err = o.chunks(raw, count); err != nil {
 		return err
 	}
-	o.input = o.window(plain)
-	o.reader, err = newRecordReader(o.input)
+	o.input = &input{}
+	for c := newChunk(); ; {
+		o.reader, err = newRecordReader(o.input)
+		if err != errMore {
+			break
+		}
+		o.input.release()
+		readChunk(o.file, c)
+		o.input.add(c)
+	}
 	if errors.Is(err, zstd.ErrWindowSizeExceeded) || errors.Is(err, zstd.ErrDecoderSizeExceeded) {
 		return fmt.Errorf("needs more than %d MiB of memory; decompress it first: %w", maxZstdWindow>>20, err)
 	}
 	return err
 }
 
-// window returns what the file is read through. Compressed regular files are
-// read ahead: their reads always end soon. For plain ones it does not pay: the
-// kernel copies into a cache that is not the parser's.
-func (o *opened) window(r io.Reader) *input {
-	if _, plain := r.(*bufio.Reader); plain || o.size == 0 {
-		return newInput(r)
+// chunks picks how the file is read.
+func (o *opened) chunks(raw io.Reader, count func(int)) (chunkReader, error) {
+	if f, ok := raw.(io.ReaderAt); ok && o.size > 0 {
+		var magic [4]byte
+		if n, err := f.ReadAt(magic[:], 0); err == nil && !compressed(magic[:n]) {
+			return &plainFile{f: f, count: count}, nil
+		}
 	}
-	ahead := readChunks(r)
-	o.closers = slices.Insert(o.closers, 0, ahead.close) // before what it reads
-	return &input{ahead: ahead}
+	r, err := o.decompress(&countingReader{r: raw, count: count})
+	switch {
+	case err != nil:
+		return nil, err
+	case o.size > 0:
+		return &decompressed{r}, nil
+	}
+	return &pipe{r}, nil
 }
 
 // source opens the path itself.
@@ -99,6 +112,10 @@ func (o *opened) source(stdin io.Reader) (io.Reader, error) {
 		o.size = info.Size()
 	}
 	return f, nil
+}
+
+func compressed(magic []byte) bool {
+	return bytes.HasPrefix(magic, gzipMagic) || bytes.HasPrefix(magic, zstdMagic)
 }
 
 // decompress tells by the first bytes, not by the name, whether r is

@@ -73,7 +73,8 @@ func (p *pcapngReader) block(r *record, typ, length uint32) (found bool, err err
 	switch typ {
 	case blockInterface, blockPacket, blockSimple, blockEnhanced, blockJournal:
 	default:
-		return false, p.in.discard(int64(length))
+		p.in.discard(int64(length))
+		return false, nil
 	}
 	if length > maxWindow {
 		return false, p.malformed("block of type %d claims %d bytes", typ, length)
@@ -133,8 +134,12 @@ func (p *pcapngReader) section() error {
 	if major := p.big.u16(h[12:]); major != 1 {
 		return p.malformed("pcapng version %d is not supported", major)
 	}
+	if h, err = p.in.peek(int(length)); err != nil {
+		return notEOF(err)
+	}
 	p.faces = nil
-	return p.in.discard(int64(length))
+	p.in.skip(len(h))
+	return nil
 }
 
 // notEOF turns an end between two records into one inside a record.

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 
 	"ipsecdiag/analyze"
 )
@@ -21,6 +20,7 @@ type fileSource struct {
 	warn func(string)
 
 	emit    func(item) bool
+	stopped bool                       // emit has returned false
 	foreign *foreign                   // once there was a frame outside of a recording
 	replay  *replay                    // while a recording is read
 	names   map[string]*analyze.Origin // by interface
@@ -29,30 +29,34 @@ type fileSource struct {
 	refused map[analyze.LinkType]bool  // link types that were warned of
 }
 
-// items reads the file. It may be ranged over once.
-func (s *fileSource) items(ctx context.Context) iter.Seq2[item, error] {
-	return func(yield func(item, error) bool) {
-		stopped := false
-		s.emit = func(it item) bool {
-			s.at = max(s.at, it.at)
-			stopped = stopped || !yield(it, nil)
-			return !stopped
-		}
-		s.names, s.refused = map[string]*analyze.Origin{}, map[analyze.LinkType]bool{}
-		err := s.read(ctx)
-		if stopped {
-			return
-		}
-		if err = s.cutShort(err); err != nil {
-			yield(item{}, err)
-			return
-		}
-		s.emit(item{nil, s.at})
+// begin has what is read handed to emit, until that returns false.
+func (s *fileSource) begin(emit func(item) bool) {
+	s.emit = func(it item) bool {
+		s.at = max(s.at, it.at)
+		s.stopped = s.stopped || !emit(it)
+		return !s.stopped
 	}
+	s.names, s.refused = map[string]*analyze.Origin{}, map[analyze.LinkType]bool{}
 }
 
-// read hands on record after record; nil means that the consumer wants no more.
-func (s *fileSource) read(ctx context.Context) error {
+// parse hands on what the window holds. It reports whether more of the file is
+// to follow; err is what makes the file unreadable.
+func (s *fileSource) parse(ctx context.Context) (more bool, err error) {
+	switch err = s.records(ctx); {
+	case err == errMore:
+		return true, nil
+	case s.stopped:
+		return false, nil
+	}
+	if err = s.cutShort(err); err == nil {
+		s.emit(item{nil, s.at})
+	}
+	return false, err
+}
+
+// records hands on record after record; nil means that the consumer wants no
+// more, errMore that the window holds no other whole one.
+func (s *fileSource) records(ctx context.Context) error {
 	var r record
 	for n := 0; ; n++ {
 		if n%contextInterval == 0 && ctx.Err() != nil {

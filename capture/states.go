@@ -116,7 +116,7 @@ func (r *stateReader) read(ctx context.Context, i int, path string) error {
 
 // isCapture reports whether a file begins as pcap or pcapng does.
 func isCapture(head []byte) bool {
-	_, err := newRecordReader(newInput(bytes.NewReader(head)))
+	_, err := newRecordReader(&input{buf: head, end: len(head), err: io.EOF})
 	return len(head) > 0 && !errors.Is(err, ErrNotCapture)
 }
 
