@@ -43,6 +43,8 @@ type Host struct {
 	// an SA and no ACQUIRE tells which ones; nil where there is none.
 	Starved *Starvation
 
+	sas       saHistory
+	seen      [2]time.Duration               // Mono of the first and the last event of this host
 	neighbors map[netip.Addr][]neighborState // one for each interface, mostly one
 	counters  map[string]*series
 	needs     []*Need // open ones
@@ -80,6 +82,12 @@ func (h *Host) Rise(name string, since time.Duration) (n uint64, first, last Sig
 func (h *Host) RiseBetween(name string, since, until time.Duration) (n uint64, last Sighting) {
 	n, _, last = h.counters[name].rise(since, until)
 	return n, last
+}
+
+// Watched reports whether this host was observed from one time to another: its
+// first event came no later, its last no sooner.
+func (h *Host) Watched(from, until time.Duration) bool {
+	return h.seen[0] <= from && h.seen[1] >= until
 }
 
 // Sysctl returns a kernel setting by its full name, def where it is not known.
@@ -180,6 +188,9 @@ func (h *Host) applySnapshot(s *Snapshot) {
 	if h.KernelSeen && readable && !samePolicies(h.DB.Policies, s.Policies) {
 		h.PoliciesChanged = at
 	}
+	if h.KernelSeen && readable {
+		h.sas.replaced(at, &h.DB, s.SAs)
+	}
 	h.KernelSeen = readable
 	h.Release, h.Links, h.Addresses, h.Routes = s.Release, s.Links, s.Addresses, s.Routes
 	h.Listeners, h.Missing, h.Notes = s.Listeners, s.Missing, s.Notes
@@ -252,6 +263,7 @@ func (h *Host) applyExpire(e *Expire) {
 		return
 	}
 	if e.SA != nil {
+		h.sas.left(SALeft{At: Seen(e), How: "its hard lifetime was over"}, e.SA)
 		h.DB.DeleteSA(*e.SA)
 	}
 	if e.Policy != nil {
@@ -259,15 +271,25 @@ func (h *Host) applyExpire(e *Expire) {
 	}
 }
 
-func (h *Host) applySA(e *SAChange) {
+// applySA folds a change of the SAD, and reports whether it is one: news of what
+// an SA has counted changes nothing.
+func (h *Host) applySA(e *SAChange) (changed bool) {
+	at := Seen(e)
 	switch e.Change {
 	case Added, Updated:
+		old := h.DB.FindSA(e.SA.Dst, e.SA.Proto, e.SA.SPI)
+		changed = e.Change == Added || old == nil || !sameSA(old, &e.SA)
+		h.sas.counted(at, old, &e.SA)
 		h.DB.PutSA(e.SA)
+		return changed
 	case Deleted:
+		h.sas.left(SALeft{At: at, How: "it was deleted"}, &e.SA)
 		h.DB.DeleteSA(e.SA)
 	case Flushed:
+		h.sas.flushed(at, e.SA.Proto, &h.DB)
 		h.DB.FlushSAs(e.SA.Proto)
 	}
+	return true
 }
 
 func (h *Host) applyNeighbor(e *NeighborChange) {

@@ -89,18 +89,6 @@ func (v *View) ESPAfter(at Sighting) (first *FlowTotal) {
 	return first
 }
 
-// FlowTotal is all that one SPI carried.
-type FlowTotal struct {
-	Key       FlowKey
-	Direction Direction
-	First     Sighting
-	Last      Sighting
-	Packets   uint64
-	Bytes     uint64
-	MinSeq    uint32
-	MaxSeq    uint32
-}
-
 // LastUnicast returns when the last unicast frame from one address of the pair
 // to the other was seen.
 func (v *View) LastUnicast(from netip.Addr) Sighting {
@@ -135,32 +123,6 @@ func (v *View) resolution(asker, target netip.Addr) *Resolution {
 	r := &Resolution{Asker: asker, Target: target}
 	v.Resolutions = appendBounded(v.Resolutions, r, maxResolutions)
 	return r
-}
-
-// flow returns the total of one key, making it if need be.
-func (v *View) flow(k FlowKey) *FlowTotal {
-	for _, f := range v.Flows {
-		if f.Key == k {
-			return f
-		}
-	}
-	f := &FlowTotal{Key: k}
-	v.Flows = appendBounded(v.Flows, f, maxFlows)
-	return f
-}
-
-// applyFlow adds an interval, and returns when its last packet was seen.
-func (v *View) applyFlow(e *Flow) (last Sighting) {
-	f := v.flow(e.Key)
-	at := Seen(e)
-	if f.Packets == 0 {
-		f.First, f.MinSeq = at.earlier(e.Start), e.MinSeq
-	}
-	f.Direction, f.Last = e.Direction, at.earlier(e.End)
-	f.Packets += e.Packets
-	f.Bytes += e.Bytes
-	f.MinSeq, f.MaxSeq = min(f.MinSeq, e.MinSeq), max(f.MaxSeq, e.MaxSeq)
-	return f.Last
 }
 
 // Involved reports whether anything ties the pair to IPsec: IKE or ESP was

@@ -3,6 +3,7 @@ package analyze
 import (
 	"container/list"
 	"net/netip"
+	"slices"
 	"time"
 
 	"ipsecdiag/analyze/ike"
@@ -124,6 +125,7 @@ func (s *State) applySeen(e Event) {
 		s.Evicted++
 		return
 	}
+	h.seen[1] = s.Now.Mono
 	switch e := e.(type) {
 	case *Frame:
 		s.Frames++
@@ -143,6 +145,7 @@ func (s *State) host(o Origin) *Host {
 	h := s.hosts[o]
 	if h == nil && len(s.Hosts) < s.limits.Hosts {
 		h = newHost(o)
+		h.seen[0] = s.Now.Mono
 		s.hosts[o] = h
 		s.Hosts = append(s.Hosts, h)
 	}
@@ -256,4 +259,25 @@ func (s *State) applyFlow(h *Host, e *Flow) {
 	src := zoned(e.Key.Src, e.Origin)
 	v := s.view(h, src, zoned(e.Key.Dst, e.Origin))
 	v.sawUnicast(src, v.applyFlow(e))
+}
+
+// Counterparts returns what other observers saw of the same two hosts: of the same
+// pair, or across NAT of the pair with the same IKE SA.
+func (s *State) Counterparts(v *View) []*View {
+	var out []*View
+	for _, o := range v.Pair.Views {
+		if o.Host != v.Host {
+			out = append(out, o)
+		}
+	}
+	if len(s.Hosts) < 2 || len(v.IKE) == 0 {
+		return out
+	}
+	spi := v.IKE[len(v.IKE)-1].InitiatorSPI
+	for _, h := range s.Hosts {
+		if e := s.spis[ikeKey{h.Origin, spi}]; h != v.Host && e != nil && !e.view.Pair.forgotten && !slices.Contains(out, e.view) {
+			out = append(out, e.view)
+		}
+	}
+	return out
 }

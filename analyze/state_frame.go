@@ -21,12 +21,32 @@ func (s *State) applyFrame(h *Host, f *Frame) {
 		s.applyARP(h, f, p)
 	case p.Proto == spd.ProtoUDP && p.Fragment && (p.FragMore || p.FragOffset > 0):
 		s.applyFragment(h, f, p)
+	case p.Proto == spd.ProtoESP, p.Proto == spd.ProtoAH, p.espInUDP():
+		s.applyFlowFrame(h, f, p)
 	case p.Proto == spd.ProtoUDP:
 		s.applyUDP(h, f, p, p.Payload, 0)
 	case p.Proto == spd.ProtoICMPv6 && !s.applyICMPError(h, f, p):
 		s.applyICMPv6(h, f, p)
 	case p.Proto == spd.ProtoICMP:
 		s.applyICMPError(h, f, p)
+	}
+}
+
+// applyFlowFrame looks at one of the first packets of a flow. That it came is
+// counted elsewhere.
+func (s *State) applyFlowFrame(h *Host, f *Frame, p *Packet) {
+	k, _, ok := p.Flow()
+	pair := s.Pair(zoned(p.Src, f.Origin), zoned(p.Dst, f.Origin))
+	if !ok || p.Fragment || pair == nil {
+		return
+	}
+	// The slices have one end in common: the difference of their capacities is
+	// where the payload begins.
+	length := f.OrigLen - (cap(f.Data) - cap(p.Payload))
+	for _, v := range pair.Views {
+		if v.Host == h {
+			v.sawFlowFrame(k, length)
+		}
 	}
 }
 

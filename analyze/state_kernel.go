@@ -27,7 +27,9 @@ func (s *State) applyKernel(h *Host, e Event) {
 	case *PolicyChange:
 		h.applyPolicy(e)
 	case *SAChange:
-		h.applySA(e)
+		if !h.applySA(e) {
+			return
+		}
 		if e.Change == Added {
 			s.larvalSA(h, &e.SA)
 		}

@@ -14,7 +14,17 @@ type saIndex struct {
 	aged
 	byDst  map[netip.Addr][]uint64
 	byEnds map[saEnds][]uint64
+	bySPI  map[saName][]uint64
 }
+
+// saName is an SA's key without its mark.
+type saName struct {
+	dst   netip.Addr
+	proto uint8
+	spi   uint32
+}
+
+func nameOf(s *SA) saName { return saName{s.Dst, s.Proto, s.SPI} }
 
 // saEnds are the ends of an SA; an open source is the zero Addr.
 type saEnds struct{ src, dst netip.Addr }
@@ -34,7 +44,7 @@ func (db *Database) saIndex() *saIndex {
 	}
 	x := db.sas
 	if x == nil || x.owner != db || x.first != &db.SAs[0] || len(x.numbers) != len(db.SAs) {
-		x = &saIndex{owner: db, first: &db.SAs[0], byDst: map[netip.Addr][]uint64{}, byEnds: map[saEnds][]uint64{}}
+		x = &saIndex{owner: db, first: &db.SAs[0], byDst: map[netip.Addr][]uint64{}, byEnds: map[saEnds][]uint64{}, bySPI: map[saName][]uint64{}}
 		for i := range db.SAs {
 			x.add(&db.SAs[i])
 		}
@@ -47,6 +57,7 @@ func (x *saIndex) add(s *SA) {
 	n, e := x.push(), endsOf(s)
 	x.byDst[s.Dst] = append(x.byDst[s.Dst], n)
 	x.byEnds[e] = append(x.byEnds[e], n)
+	x.bySPI[nameOf(s)] = append(x.bySPI[nameOf(s)], n)
 }
 
 func (x *saIndex) remove(i int, s *SA) {
@@ -54,6 +65,7 @@ func (x *saIndex) remove(i int, s *SA) {
 	x.cut(i)
 	forget(x.byDst, s.Dst, n)
 	forget(x.byEnds, endsOf(s), n)
+	forget(x.bySPI, nameOf(s), n)
 }
 
 // replace notes that the SA at place i has other ends now; its key, and with it
@@ -75,6 +87,24 @@ func forget[K comparable](m map[K][]uint64, key K, n uint64) {
 	if len(rest) == 0 {
 		delete(m, key)
 	}
+}
+
+// FindSA returns the SA with that destination, protocol and SPI, whatever its mark,
+// nil where there is none. It is valid until the SAs change.
+func (db *Database) FindSA(dst netip.Addr, proto uint8, spi uint32) *SA {
+	name := saName{dst.WithZone(""), proto, spi}
+	if x := db.saIndex(); x != nil {
+		if found := x.bySPI[name]; len(found) > 0 {
+			return &db.SAs[x.place(found[0])]
+		}
+		return nil
+	}
+	for i := range db.SAs {
+		if nameOf(&db.SAs[i]) == name {
+			return &db.SAs[i]
+		}
+	}
+	return nil
 }
 
 // sasTo returns the places of the SAs with that destination, in order. Of few

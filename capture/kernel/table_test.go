@@ -104,6 +104,36 @@ func TestYoungSAs(t *testing.T) {
 	}
 }
 
+// TestRefusedSAs: an SA is told of when it has refused something more, and not
+// from a dump that is older than news of it.
+func TestRefusedSAs(t *testing.T) {
+	refusing := func(spi, n uint32) spd.SA {
+		sa := keyedSA(spi)
+		sa.Stats.IntegrityFailed = n
+		return sa
+	}
+	var r refusedSAs
+	r.reset([]spd.SA{refusing(1, 7), keyedSA(2)})
+	told := func(want int, now ...spd.SA) {
+		t.Helper()
+		if got := r.differences(now); len(got) != want {
+			t.Errorf("%d SAs told of, want %d: %+v", len(got), want, got)
+		}
+	}
+	r.begin()
+	told(0, refusing(1, 7), keyedSA(2))
+	r.begin()
+	told(1, refusing(1, 7), refusing(2, 1))
+	r.begin()
+	r.notified(analyze.Deleted, &spd.SA{Dst: refusing(2, 1).Dst, Proto: refusing(2, 1).Proto, SPI: 2})
+	told(1, refusing(1, 8), refusing(2, 3))
+	r.begin()
+	r.notified(analyze.Flushed, &spd.SA{})
+	told(0, refusing(1, 9))
+	r.begin()
+	told(1, refusing(1, 1))
+}
+
 // TestYoungKnowsOtherProtocols: the SAs of Mobile IPv6 have no SPI and no keys.
 func TestYoungKnowsOtherProtocols(t *testing.T) {
 	sa := larvalSA(0)

@@ -79,6 +79,7 @@ type watcher struct {
 	who       []analyze.Listener
 	neighbors neighborTable
 	young     youngSAs
+	refused   refusedSAs
 	sockets   uint32 // number of socket policies
 
 	nextPoll   time.Time
@@ -192,6 +193,7 @@ func (w *watcher) renew() error {
 	w.counters, w.who = s.Counters, s.Listeners
 	w.neighbors.reset(s.Neighbors)
 	w.young.reset(s.SAs)
+	w.refused.reset(s.SAs)
 	w.sysctls, _ = w.proc.sysctls(coreSysctls)
 	if w.xfrm != nil {
 		w.sockets, _ = countSocketPolicies(w.w)

@@ -39,6 +39,7 @@ func (w *watcher) pollCounters() error {
 		}
 	}
 	w.counters = now
+	w.refused.due = w.refused.due || slices.ContainsFunc(perSA, func(name string) bool { _, rose := changed[name]; return rose })
 	if len(changed) == 0 {
 		return nil
 	}
@@ -85,16 +86,17 @@ func (w *watcher) pollNeighbors() error {
 }
 
 // pollSAs finds the SAs whose coming and going is not notified: larval ones,
-// and SPIs reserved by ALLOCSPI.
+// and SPIs reserved by ALLOCSPI; and those that refuse packets.
 func (w *watcher) pollSAs() error {
 	if w.xfrm == nil {
 		return nil
 	}
 	count, err := countSAs(w.w)
-	if err != nil || !w.young.wanted(count) || !w.young.cost.ready() {
+	if err != nil || !(w.young.wanted(count) || w.refused.due) || !w.young.cost.ready() {
 		return w.w.ctx.Err()
 	}
 	w.young.begin(count)
+	w.refused.begin()
 	now, err := dumpSAs(w.w)
 	w.young.cost.end()
 	if err != nil {
@@ -104,7 +106,7 @@ func (w *watcher) pollSAs() error {
 	if err := w.drainXFRM(); err != nil { // newer than the dump
 		return err
 	}
-	for _, e := range w.young.differences(now) {
+	for _, e := range slices.Concat(w.young.differences(now), w.refused.differences(now)) {
 		if err := w.emit(e); err != nil {
 			return err
 		}

@@ -118,9 +118,11 @@ func (w *watcher) xfrmMessage(m message) error {
 		return nil
 	case *analyze.SAChange:
 		w.young.notified(e)
+		w.refused.notified(e.Change, &e.SA)
 	case *analyze.Expire:
 		if e.Hard && e.SA != nil {
 			w.young.forget(e.SA)
+			w.refused.notified(analyze.Deleted, e.SA)
 		}
 	case *analyze.Acquire:
 		w.acquire.came = true

@@ -194,9 +194,7 @@ func (x saIndex) cell(v *analyze.View) Cell {
 func lostCell(v *analyze.View) Cell {
 	var gaps uint64
 	for _, f := range v.Flows {
-		if span := uint64(f.MaxSeq) - uint64(f.MinSeq) + 1; f.Packets > 0 && span > f.Packets {
-			gaps += span - f.Packets
-		}
+		gaps += f.Missing
 	}
 	if n := v.Need; n != nil && n.Open() {
 		if dropped, _, _ := v.Host.Rise(analyze.XfrmOutNoStates, n.Since.Mono); dropped > 0 {
