@@ -6,18 +6,25 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"time"
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/capture"
 )
 
-// recording is the file of -w. Without a path it records nothing.
+// recording is the file of -w, or with a ring one after another. Without a path
+// it records nothing.
 type recording struct {
 	path        string
+	ring        ring
 	host, netns string
 	mu          sync.Mutex // open is called by a source of events
 	file        io.Closer
 	rec         *capture.Recorder
+	now         string // the file that is written
+	size        sizeWriter
+	start       time.Time     // of the file
+	began       time.Duration // event time then
 }
 
 func (r *recording) open() error {
@@ -26,15 +33,58 @@ func (r *recording) open() error {
 	if r.path == "" || r.rec != nil {
 		return nil
 	}
-	f, err := capture.CreateRecording(r.path)
+	now := time.Now()
+	if err := r.ring.trim(r.path); err != nil {
+		return err
+	}
+	name := r.ring.name(r.path, now)
+	f, err := capture.CreateRecording(name)
 	if err != nil {
 		return err
 	}
-	r.file = f
-	r.rec, err = capture.NewRecorder(f, capture.RecorderOptions{
-		Version: buildVersion(), Host: r.host, Netns: r.netns, Kernel: kernelRelease(),
+	r.file, r.now, r.start, r.size = f, name, now, sizeWriter{w: f}
+	r.rec, err = capture.NewRecorder(&r.size, capture.RecorderOptions{
+		Version: buildVersion(), Host: r.host, Netns: r.netns, Kernel: kernelRelease(), Start: now,
 	})
 	return err
+}
+
+// sizeWriter counts what goes through it.
+type sizeWriter struct {
+	w io.Writer
+	n int64
+}
+
+// Write writes on.
+func (s *sizeWriter) Write(b []byte) (int, error) {
+	n, err := s.w.Write(b)
+	s.n += int64(n)
+	return n, err
+}
+
+// next ends the file and begins the ring's next one, if it is time to: at a
+// whole second of event time.
+func (r *recording) next(e analyze.Event) (begun bool, err error) {
+	if _, tick := e.(*analyze.Tick); !tick || !r.on() || !r.ring.full(r.size.n, e.Head().Mono-r.began) {
+		return false, nil
+	}
+	if err := r.finish(); err != nil {
+		return false, err
+	}
+	r.began = e.Head().Mono
+	return true, r.open()
+}
+
+// finish ends the file in good order.
+func (r *recording) finish() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	rec := r.rec
+	r.rec = nil
+	if rec == nil {
+		return nil
+	}
+	return errors.Join(rec.Close(), r.file.Close())
 }
 
 // kernelRelease is what uname -r prints, "" where that is not known.
@@ -61,12 +111,9 @@ func (r *recording) on() bool {
 
 // close ends the recording; it begins anew no more.
 func (r *recording) close() error {
+	err := r.finish()
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	rec := r.rec
-	r.path, r.rec = "", nil
-	if rec == nil {
-		return nil
-	}
-	return errors.Join(rec.Close(), r.file.Close())
+	r.path = ""
+	return err
 }

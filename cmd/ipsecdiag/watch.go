@@ -17,6 +17,7 @@ type watchOptions struct {
 	interfaces []string
 	duration   time.Duration
 	record     string
+	ring       ring
 	format     format
 	acquire    kernel.AcquireMode
 	netns      string
@@ -50,6 +51,7 @@ func newWatch(io streams) *cobra.Command {
 	f := cmd.Flags()
 	f.DurationVar(&o.duration, "for", 0, "end after this `TIME` (30s, 5m)")
 	f.StringVarP(&o.record, "write", "w", "", "record to this `FILE` (pcapng, without keys)")
+	f.Var(&o.ring, "ring", "split the recording into so many files of a size or\ntime (10x100MB, 24x1h), and remove older ones")
 	f.Var(&o.format, "format", "json: one finding a line")
 	f.Var(&o.acquire, "acquire", acquireUsage)
 	f.BoolVar(&o.plain, "plain", false, "print lines on a terminal too")
@@ -74,7 +76,7 @@ func runWatch(ctx context.Context, o watchOptions, io streams) error {
 	} else {
 		err = w.run(watching, wire)
 	}
-	err = errors.Join(err, w.stopRecording())
+	err = errors.Join(err, w.failed, w.stopRecording())
 	if errors.Is(err, syscall.EPIPE) { // whoever read has seen enough
 		err = nil
 	}
@@ -93,6 +95,9 @@ func (o *watchOptions) permitted(io streams) (wire bool, err error) {
 	}
 	if o.duration < 0 {
 		return false, fmt.Errorf("--for %v: no time to watch", o.duration)
+	}
+	if o.ring.on() && o.record == "" {
+		return false, errors.New("--ring splits a recording: name its file with -w FILE")
 	}
 	if o.record == "-" {
 		return false, errors.New("-w - is not possible: findings go to standard output; give a file")

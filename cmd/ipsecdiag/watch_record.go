@@ -24,8 +24,7 @@ func (w *watcher) toggleRecording() (string, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if r := w.recording; r.on() {
-		path := r.path
-		return recordedTo(path), r.close()
+		return recordedTo(r.now), r.close()
 	}
 	path, err := newRecordingName(w.host, time.Now())
 	if err != nil {
@@ -37,6 +36,16 @@ func (w *watcher) toggleRecording() (string, error) {
 	}
 	w.recording, w.recorded = r, append(w.recorded, path)
 	return "recording to " + path + "; w stops it", w.recordKernels()
+}
+
+// turnRing begins the ring's next file where it is time to, with what is known of
+// the kernel, so that each file can be used by itself.
+func (w *watcher) turnRing(e analyze.Event) error {
+	begun, err := w.recording.next(e)
+	if err != nil || !begun {
+		return err
+	}
+	return w.recordKernels()
 }
 
 // recordKernels begins a recording with what is known of the kernel: to begin

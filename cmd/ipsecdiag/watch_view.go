@@ -16,8 +16,7 @@ type view struct {
 	*watcher
 	notes *notes
 	// What follows is guarded by watcher.mu.
-	ended  string // why nothing more comes
-	failed error  // why a recording could not be written
+	ended string // why nothing more comes
 }
 
 // show watches, and shows it full-screen until the view is left or ctx ends. The
@@ -31,7 +30,6 @@ func (w *watcher) show(ctx, watching context.Context, wire bool) error {
 	title := make(chan string, 1)
 	w.begun = func(what string) { title <- what }
 	w.changed = func([]rules.Finding) error { return nil } // the view looks for itself
-	w.unrecorded = v.unrecorded
 	done := make(chan error, 1)
 	go func() { done <- v.follow(watching, wire) }()
 	select {
@@ -40,17 +38,8 @@ func (w *watcher) show(ctx, watching context.Context, wire bool) error {
 	case what := <-title:
 		err := w.io.show(ctx, v, live.Options{Title: what})
 		w.end(nil)
-		return errors.Join(<-done, err, v.failed, takeLeave(w.io, w.engine))
+		return errors.Join(<-done, err, takeLeave(w.io, w.engine))
 	}
-}
-
-// unrecorded gives up the recording and goes on: who looks on wants to see more.
-// That it failed is told inside the view, and by the exit status.
-func (v *view) unrecorded(err error) error {
-	v.failed = err
-	v.watcher.io.say("recording stopped: " + oneLine(err))
-	_ = v.recording.close() // it has failed already
-	return nil
 }
 
 // follow runs the watcher, and notes why it ended.
@@ -74,7 +63,7 @@ func (v *view) Take(focus analyze.PairKey) *live.Snapshot {
 	s := v.feed.Take(focus)
 	s.Status = live.Status{Notes: v.notes.list(), Ended: v.ended}
 	if v.recording.on() {
-		s.Status.Recording = v.recording.path
+		s.Status.Recording = v.recording.now
 	}
 	return s
 }

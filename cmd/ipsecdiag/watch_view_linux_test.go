@@ -159,36 +159,33 @@ func (f *full) Write(b []byte) (int, error) {
 
 func (f *full) Close() error { return nil }
 
-// TestRecordingOnFullDisk holds that the view goes on where a recording cannot,
-// and that watching in lines ends.
+// TestRecordingOnFullDisk holds that watching goes on where a recording cannot,
+// that this is told, and that what was written stays readable.
 func TestRecordingOnFullDisk(t *testing.T) {
-	for _, viewed := range []bool{true, false} {
-		var stderr bytes.Buffer
-		w := newWatcher(watchOptions{}, streams{out: io.Discard, err: &stderr}, func(error) {})
-		v := &view{watcher: w, notes: new(notes)}
-		if viewed {
-			w.unrecorded = v.unrecorded
-		}
-		disk := &full{after: 1 << 12}
-		rec, err := capture.NewRecorder(disk, capture.RecorderOptions{Host: "glass"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		w.recording = &recording{path: "it.pcapng", file: disk, rec: rec}
-		for i := range 200 {
-			e := &analyze.Lost{What: "something"}
-			e.Header = analyze.Header{Time: time.Unix(int64(i), 0), Mono: time.Duration(i) * time.Second, Origin: analyze.Origin{Host: "glass"}}
-			if _, err = w.fold(e); err != nil {
-				break
-			}
-		}
-		if viewed && (err != nil || !errors.Is(v.failed, syscall.ENOSPC) || w.recording.on() || !strings.Contains(stderr.String(), "recording stopped: ")) {
-			t.Errorf("viewed: %v, %v, %q", err, v.failed, stderr.String())
-		}
-		if !viewed && !errors.Is(err, syscall.ENOSPC) {
-			t.Errorf("in lines: %v", err)
-		}
+	var stderr bytes.Buffer
+	w := newWatcher(watchOptions{}, streams{out: io.Discard, err: &stderr}, func(error) {})
+	disk := &full{after: 1 << 12}
+	rec, err := capture.NewRecorder(disk, capture.RecorderOptions{Host: "glass"})
+	if err != nil {
+		t.Fatal(err)
 	}
+	w.recording = &recording{path: "it.pcapng", file: disk, rec: rec}
+	for i := range 200 {
+		w.fold(lostAt(time.Duration(i) * time.Second))
+	}
+	if !errors.Is(w.failed, syscall.ENOSPC) || w.recording.on() || strings.Count(stderr.String(), "recording stopped: ") != 1 {
+		t.Errorf("%v, %q", w.failed, stderr.String())
+	}
+	if n := len(w.engine.State.Losses); n != 1 || w.engine.State.Losses[0].Count != 200 {
+		t.Errorf("after the recording failed, events are not seen: %+v", w.engine.State.Losses)
+	}
+}
+
+// lostAt is an event that a recording holds.
+func lostAt(mono time.Duration) *analyze.Lost {
+	e := &analyze.Lost{What: "something", Count: 1}
+	e.Header = analyze.Header{Time: time.Unix(1_700_000_000, 0).Add(mono), Mono: mono, Origin: analyze.Origin{Host: "glass"}}
+	return e
 }
 
 // TestCompletionInNamespace holds that the interfaces of the namespace that is

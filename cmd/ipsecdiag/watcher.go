@@ -29,17 +29,14 @@ type watcher struct {
 	counting string
 	// begun is called when the kernel is being read too, changed with what is
 	// new of the findings.
-	begun   func(what string)
-	changed func([]rules.Finding) error
-	// unrecorded is called when the recording fails; what it returns ends the
-	// watcher.
-	unrecorded func(error) error
-
+	begun     func(what string)
+	changed   func([]rules.Finding) error
 	mu        sync.Mutex // what is below: the view looks in while events come
 	engine    *rules.Engine
 	feed      *live.Feed
 	recording *recording
 	recorded  []string // files that were recorded to
+	failed    error    // why the recording could not be written
 }
 
 func newWatcher(o watchOptions, io streams, end context.CancelCauseFunc) *watcher {
@@ -47,12 +44,12 @@ func newWatcher(o watchOptions, io streams, end context.CancelCauseFunc) *watche
 	engine := newEngine()
 	w := &watcher{
 		watchOptions: o, io: io, host: host, engine: engine, feed: live.NewFeed(engine),
-		recording: &recording{path: o.record, host: host, netns: o.netns},
+		recording: &recording{path: o.record, ring: o.ring, host: host, netns: o.netns},
 		end:       end, began: time.Now(), opened: make(chan struct{}),
 	}
-	w.begun, w.changed, w.unrecorded = w.announce, w.print, func(err error) error { return err }
+	w.begun, w.changed = w.announce, w.print
 	if o.record != "" {
-		w.recorded = []string{o.record}
+		w.recorded = []string{o.ring.pattern(o.record)}
 	}
 	return w
 }
@@ -181,24 +178,30 @@ func (w *watcher) started(wire bool) {
 
 // see records an event, judges it and tells what is new.
 func (w *watcher) see(e analyze.Event) error {
-	changed, err := w.fold(e)
-	if err != nil {
-		return err
-	}
-	return w.changed(changed)
+	return w.changed(w.fold(e))
 }
 
-func (w *watcher) fold(e analyze.Event) ([]rules.Finding, error) {
+func (w *watcher) fold(e analyze.Event) []rules.Finding {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if err := w.recording.put(e); err != nil {
-		if err := w.unrecorded(err); err != nil {
-			return nil, err
-		}
+		w.giveUpRecording(err)
 	}
 	changed := w.engine.Apply(e)
 	w.feed.Saw(e)
-	return changed, nil
+	if err := w.turnRing(e); err != nil {
+		w.giveUpRecording(err)
+	}
+	return changed
+}
+
+// giveUpRecording ends a recording that fails, on a full disk say, and goes on:
+// what is wrong on the network is told all the same. What the file holds stays
+// readable. That it failed is told at once, and by the exit status.
+func (w *watcher) giveUpRecording(err error) {
+	w.failed = err
+	w.io.say("recording stopped: " + oneLine(err))
+	_ = w.recording.close() // it has failed already
 }
 
 // summarize says on standard error what was seen.
