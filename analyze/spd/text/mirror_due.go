@@ -33,13 +33,14 @@ func (m *mirror) due(sas []*spd.SA, own, other *Result) []*spd.SA {
 func (m *mirror) lasting(own, other *Result) int {
 	has := map[spd.SAKey]bool{}
 	for i := range other.DB.SAs {
-		has[other.DB.SAs[i].Key()] = true
+		s := &other.DB.SAs[i]
+		has[s.Key()] = has[s.Key()] || !s.Reserved()
 	}
 	var all []*spd.SA
 	common := 0
 	for i := range own.DB.SAs {
 		switch s := &own.DB.SAs[i]; {
-		case s.SPI == 0:
+		case s.SPI == 0 || s.Reserved():
 		case has[s.Key()]:
 			common++
 		default:

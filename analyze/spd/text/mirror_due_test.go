@@ -46,3 +46,16 @@ func TestSAsOfIKEMustBeOnBothEndsOnlyWhenTheyLast(t *testing.T) {
 		t.Errorf("by hand: %q", got)
 	}
 }
+
+// TestAReservedSPIIsNoSA holds that an SA whose keys are there at one end only, for
+// the other is still at work on it, is no mismatch.
+func TestAReservedSPIIsNoSA(t *testing.T) {
+	a, b := end("a", 1000, 999, 1), end("b", 1000, 999, 1)
+	a.DB.SAs[0].Enc = nil
+	a.DB.SAs[0].Mode = spd.Tunnel
+	for _, got := range [][]string{texts(Mirror(a, b)), texts(Mirror(b, a))} {
+		if len(got) != 0 {
+			t.Errorf("%q", got)
+		}
+	}
+}

@@ -35,14 +35,14 @@ func (m *mirror) sas() {
 	}
 }
 
-// group sorts the SAs of the common pairs by direction. Larval ones are not
-// anybody's configuration.
+// group sorts the SAs of the common pairs by direction. Larval ones, and SPIs that
+// IKE has reserved and not keyed yet, are not anybody's configuration.
 func (m *mirror) group(r *Result, n nat) (map[flow][]*spd.SA, []flow) {
 	out := map[flow][]*spd.SA{}
 	var order []flow
 	for i := range r.DB.SAs {
 		s := &r.DB.SAs[i]
-		if s.SPI == 0 || !m.common[n.pair(s.Src, s.Dst)] {
+		if s.SPI == 0 || s.Reserved() || !m.common[n.pair(s.Src, s.Dst)] {
 			continue
 		}
 		f := n.flow(s)
