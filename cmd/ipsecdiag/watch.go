@@ -18,6 +18,7 @@ type watchOptions struct {
 	duration   time.Duration
 	record     string
 	ring       ring
+	metricsAt  string
 	format     format
 	acquire    kernel.AcquireMode
 	netns      string
@@ -52,6 +53,7 @@ func newWatch(io streams) *cobra.Command {
 	f.DurationVar(&o.duration, "for", 0, "end after this `TIME` (30s, 5m)")
 	f.StringVarP(&o.record, "write", "w", "", "record to this `FILE` (pcapng, without keys)")
 	f.Var(&o.ring, "ring", "split the recording into so many files of a size or\ntime (10x100MB, 24x1h), and remove older ones")
+	f.StringVar(&o.metricsAt, "metrics", "", "serve metrics for Prometheus at this `ADDRESS`; a port\nalone is one of the loopback interface")
 	f.Var(&o.format, "format", "json: one finding a line")
 	f.Var(&o.acquire, "acquire", acquireUsage)
 	f.BoolVar(&o.plain, "plain", false, "print lines on a terminal too")
@@ -71,6 +73,11 @@ func runWatch(ctx context.Context, o watchOptions, io streams) error {
 	watching, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	w := newWatcher(o, io, end)
+	unserve, err := w.serveMetrics()
+	if err != nil {
+		return err
+	}
+	defer unserve()
 	if o.fullScreen(io) {
 		err = w.show(ctx, watching, wire)
 	} else {

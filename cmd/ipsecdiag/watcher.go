@@ -14,6 +14,7 @@ import (
 	"ipsecdiag/capture"
 	"ipsecdiag/capture/kernel"
 	"ipsecdiag/cmd/ipsecdiag/live"
+	"ipsecdiag/cmd/ipsecdiag/metrics"
 	"ipsecdiag/rules"
 )
 
@@ -35,8 +36,9 @@ type watcher struct {
 	engine    *rules.Engine
 	feed      *live.Feed
 	recording *recording
-	recorded  []string // files that were recorded to
-	failed    error    // why the recording could not be written
+	metrics   *metrics.Collector // nil where nobody wants them
+	recorded  []string           // files that were recorded to
+	failed    error              // why the recording could not be written
 }
 
 func newWatcher(o watchOptions, io streams, end context.CancelCauseFunc) *watcher {
@@ -189,6 +191,9 @@ func (w *watcher) fold(e analyze.Event) []rules.Finding {
 	}
 	changed := w.engine.Apply(e)
 	w.feed.Saw(e)
+	if w.metrics != nil {
+		w.metrics.Saw(e)
+	}
 	if err := w.turnRing(e); err != nil {
 		w.giveUpRecording(err)
 	}
