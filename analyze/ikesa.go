@@ -3,6 +3,7 @@ package analyze
 import (
 	"bytes"
 	"net/netip"
+	"slices"
 
 	"ipsecdiag/analyze/ike"
 )
@@ -193,7 +194,9 @@ func (sa *IKESA) Speaker(a netip.Addr) *Speaker {
 }
 
 func (sa *IKESA) notified(at Sighting, from netip.Addr, m *ike.Message) {
-	for _, n := range m.Notifies() {
+	notifies := m.Notifies()
+	sa.Notifies = slices.Grow(sa.Notifies, min(len(notifies), maxIKENotifies))
+	for _, n := range notifies {
 		group, _ := n.Group()
 		sa.Notifies = appendBounded(sa.Notifies, SeenNotify{
 			At: at, From: from, Type: n.Type, Name: n.Name(), SPI: bytes.Clone(n.SPI), Group: group,

@@ -43,9 +43,23 @@ type cursor struct {
 	b    []byte
 	pos  int
 	base int    // offset of b[0] in the message
-	in   string // structure that is being read
-	cut  bool   // b ends where the capture ended, not where the structure does
+	in   string // structure that is being read; see structure
+	of   PayloadType
+	cut  bool // b ends where the capture ended, not where the structure does
 	err  *ParseError
+}
+
+// genericHeader is what a payload begins with (RFC 7296 section 3.2).
+const genericHeader = "generic header of "
+
+// structure names what is being read: where in says no more, the payload or its
+// header. Names are put together only where there is an error to tell.
+func (c *cursor) structure() string {
+	switch {
+	case c.in == genericHeader, c.in == "" && c.of != PayloadNone:
+		return c.in + c.of.Name()
+	}
+	return c.in
 }
 
 func (c *cursor) left() int { return len(c.b) - c.pos }
@@ -59,7 +73,7 @@ func (c *cursor) short(field string, need int) {
 	if c.err != nil {
 		return
 	}
-	c.err = &ParseError{Struct: c.in, Field: field, Offset: c.offset(), Need: need, Left: c.left(), Err: ErrMalformed}
+	c.err = &ParseError{Struct: c.structure(), Field: field, Offset: c.offset(), Need: need, Left: c.left(), Err: ErrMalformed}
 	if c.cut {
 		c.err.Err = ErrTruncated
 	}
@@ -69,7 +83,7 @@ func (c *cursor) fail(field, format string, args ...any) {
 	if c.err != nil {
 		return
 	}
-	c.err = &ParseError{Struct: c.in, Field: field, Offset: c.offset(), Left: c.left(),
+	c.err = &ParseError{Struct: c.structure(), Field: field, Offset: c.offset(), Left: c.left(),
 		Detail: fmt.Sprintf(format, args...), Err: ErrMalformed}
 }
 
@@ -129,9 +143,9 @@ func (c *cursor) rest(field string) []byte {
 
 // sub opens a cursor on the next n bytes. Where fewer are left the error
 // sticks to c, and the new cursor walks what there is.
-func (c *cursor) sub(in, field string, n int) *cursor {
+func (c *cursor) sub(in, field string, n int) cursor {
 	have := min(max(n, 0), c.left())
-	s := &cursor{in: in, base: c.offset(), b: c.b[c.pos : c.pos+have : c.pos+have]}
+	s := cursor{in: in, of: c.of, base: c.offset(), b: c.b[c.pos : c.pos+have : c.pos+have]}
 	if have < n {
 		c.short(field, n)
 		s.cut = c.cut

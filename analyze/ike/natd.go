@@ -72,7 +72,7 @@ var natHashByLength = map[int]NATHash{16: NATHashMD5, 20: NATHashSHA1, 32: NATHa
 // them), address and port: RFC 3947 section 3.2, RFC 7296 section 2.23. It is
 // nil for a hash that is not known.
 func NATDetectionHash(h NATHash, initiator, responder SPI, ap netip.AddrPort) []byte {
-	b := binary.BigEndian.AppendUint64(nil, uint64(initiator))
+	b := binary.BigEndian.AppendUint64(make([]byte, 0, 8+8+16+2), uint64(initiator))
 	b = binary.BigEndian.AppendUint64(b, uint64(responder))
 	b = append(b, ap.Addr().Unmap().WithZone("").AsSlice()...)
 	b = binary.BigEndian.AppendUint16(b, ap.Port())
@@ -139,13 +139,12 @@ func (m *Message) natHashes() (sources, destinations [][]byte) {
 }
 
 func (m *Message) natMatch(hashes [][]byte, ap netip.AddrPort) bool {
-	want := map[NATHash][]byte{}
+	var want []byte
 	for _, h := range hashes {
-		kind := natHashByLength[len(h)]
-		if _, ok := want[kind]; !ok {
-			want[kind] = NATDetectionHash(kind, m.InitiatorSPI, m.ResponderSPI, ap)
+		if len(h) != len(want) {
+			want = NATDetectionHash(natHashByLength[len(h)], m.InitiatorSPI, m.ResponderSPI, ap)
 		}
-		if len(h) > 0 && bytes.Equal(h, want[kind]) {
+		if len(h) > 0 && bytes.Equal(h, want) {
 			return true
 		}
 	}

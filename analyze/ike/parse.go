@@ -2,6 +2,7 @@ package ike
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 )
 
@@ -109,16 +110,17 @@ func (p *parser) chain(c *cursor) {
 		return
 	}
 	next := m.NextPayload
+	m.Payloads = make([]Payload, 0, countPayloads(next, c.b))
 	for next != PayloadNone && c.err == nil {
 		if len(m.Payloads) == maxPayloads {
 			c.fail("Next Payload", "more than %d payloads", maxPayloads)
 			break
 		}
-		payload, err := p.payload(c, next)
-		if payload == nil {
+		payload, err, ok := p.payload(c, next)
+		if !ok {
 			break
 		}
-		m.Payloads = append(m.Payloads, *payload)
+		m.Payloads = append(m.Payloads, payload)
 		p.note(err)
 		if isLast(payload.Type, m.Major) {
 			next = PayloadNone // what it names as next is inside it
@@ -132,14 +134,25 @@ func (p *parser) chain(c *cursor) {
 	p.note(c.err)
 }
 
+// countPayloads tells about how many payloads a chain has, for which room is made
+// at once.
+func countPayloads(next PayloadType, b []byte) (n int) {
+	for next != PayloadNone && len(b) >= 4 && n < maxPayloads {
+		next = PayloadType(b[0])
+		b = b[min(max(int(binary.BigEndian.Uint16(b[2:])), 4), len(b)):]
+		n++
+	}
+	return n
+}
+
 // isLast tells whether the chain ends with this payload, whatever it says
 // comes next: RFC 7296 section 3.14, RFC 7383 section 2.5.
 func isLast(t PayloadType, major uint8) bool {
 	return major == 2 && (t == PayloadEncrypted || t == PayloadEncryptedFrag)
 }
 
-// payload reads the generic header and the body. It returns nil where the
-// header itself is damaged; then, and where the body was clipped, the error is
+// payload reads the generic header and the body. ok is false where the header
+// itself is damaged; then, and where the body was clipped, the error is
 // c's and ends the chain.
 //
 // RFC 2408 section 3.2, RFC 7296 section 3.2:
@@ -149,9 +162,9 @@ func isLast(t PayloadType, major uint8) bool {
 //	+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
 //	| Next Payload  |C|  RESERVED   |         Payload Length        |
 //	+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+-+
-func (p *parser) payload(c *cursor, t PayloadType) (*Payload, *ParseError) {
-	c.in = "generic header of " + t.Name()
-	out := &Payload{Type: t, Offset: c.offset()}
+func (p *parser) payload(c *cursor, t PayloadType) (out Payload, err *ParseError, ok bool) {
+	c.in, c.of = genericHeader, t
+	out.Type, out.Offset = t, c.offset()
 	out.Next = PayloadType(c.u8("Next Payload"))
 	out.Critical = c.u8("RESERVED")&0x80 != 0 && p.m.Major == 2
 	out.Length = int(c.u16("Payload Length"))
@@ -159,20 +172,20 @@ func (p *parser) payload(c *cursor, t PayloadType) (*Payload, *ParseError) {
 		c.fail("Payload Length", "%d is less than the header's own 4", out.Length)
 	}
 	if c.err != nil {
-		return nil, nil
+		return out, nil, false
 	}
-	body := c.sub(t.Name(), "body", out.Length-4)
+	body := c.sub("", "body", out.Length-4)
 	out.Raw = body.b
-	out.Body = p.body(t, out, body)
+	out.Body = p.body(t, &out, &body)
 	switch {
 	case c.err != nil: // the body was clipped; whatever else is wrong comes of it
 		out.Err = c.err
-		return out, nil
+		return out, nil, true
 	case body.err == nil && body.left() > 0:
 		body.fail("end", "bytes after the last field")
 	}
 	if body.err != nil {
 		out.Err = body.err
 	}
-	return out, body.err
+	return out, body.err, true
 }

@@ -94,35 +94,35 @@ func parseProposals(c *cursor, major uint8) []Proposal {
 			break
 		}
 		c.in = "Proposal"
-		var s *cursor
-		s, more = substruct(c, 2)
-		if s == nil {
+		s, next, ok := substruct(c, 2)
+		if !ok {
 			break
 		}
-		out = append(out, parseProposal(s, major))
-		c.adopt(s)
+		more = next
+		out = append(out, parseProposal(&s, major))
+		c.adopt(&s)
 	}
 	return out
 }
 
 // substruct reads the four bytes that proposals and transforms begin with and
 // opens a cursor on the rest; RFC 2408 sections 3.5 and 3.6, RFC 7296 sections
-// 3.3.1 and 3.3.2. It returns nil where they are damaged.
-func substruct(c *cursor, self uint8) (inner *cursor, more bool) {
+// 3.3.1 and 3.3.2. ok is false where they are damaged.
+func substruct(c *cursor, self uint8) (inner cursor, more, ok bool) {
 	next := c.u8("Last Substruc")
 	c.u8("RESERVED")
 	n := int(c.u16("Length"))
 	switch {
 	case c.err != nil:
-		return nil, false
+		return inner, false, false
 	case n < 4:
 		c.fail("Length", "%d is less than the header's own 4", n)
-		return nil, false
+		return inner, false, false
 	case next != 0 && next != self:
 		c.fail("Last Substruc", "%d is neither 0 nor %d", next, self)
-		return nil, false
+		return inner, false, false
 	}
-	return c.sub(c.in, "Length", n-4), next == self
+	return c.sub(c.in, "Length", n-4), next == self, true
 }
 
 // parseProposal reads what follows a proposal's first four bytes; it is the
@@ -151,13 +151,13 @@ func parseProposal(c *cursor, major uint8) Proposal {
 			break
 		}
 		c.in = "Transform"
-		var s *cursor
-		s, more = substruct(c, 3)
-		if s == nil {
+		s, next, ok := substruct(c, 3)
+		if !ok {
 			break
 		}
-		p.Transforms = append(p.Transforms, parseTransform(s, p))
-		c.adopt(s)
+		more = next
+		p.Transforms = append(p.Transforms, parseTransform(&s, p))
+		c.adopt(&s)
 	}
 	c.in = "Proposal"
 	if c.err == nil && len(p.Transforms) != int(p.Count) {

@@ -89,7 +89,7 @@ func parseSelector(c *cursor) TrafficSelector {
 		s.Start, _ = netip.AddrFromSlice(b.bytes("Starting Address", size))
 		s.End, _ = netip.AddrFromSlice(b.bytes("Ending Address", size))
 	}
-	c.adopt(b)
+	c.adopt(&b)
 	return s
 }
 
