@@ -98,8 +98,8 @@ func (e *Engine) audit(h *analyze.Host) {
 			e.unconfirm(a, r)
 			continue
 		}
-		p := &Pass{Rule: r, State: e.State, Host: h, voice: onAudit, notes: notes}
-		e.ask(r.Audit, p)
+		p := &Pass{State: e.State, Host: h, voice: onAudit, notes: notes}
+		e.ask(r, r.Audit, p)
 		e.settleAudit(a, p)
 	}
 }

@@ -107,16 +107,21 @@ func (e *Engine) Apply(ev analyze.Event) []Finding {
 		return nil
 	}
 	for _, v := range e.State.Active() {
+		p := e.prepare(Pass{State: e.State, View: v, Host: v.Host})
 		for _, r := range e.rules {
 			if r.Check != nil {
-				e.ask(r.Check, e.prepare(Pass{Rule: r, State: e.State, View: v, Host: v.Host}))
+				e.ask(r, r.Check, p)
 			}
 		}
 	}
 	for _, h := range e.State.Hosts {
+		if !h.KernelSeen {
+			continue
+		}
+		p := e.prepare(Pass{State: e.State, Host: h, voice: onHost})
 		for _, r := range e.rules {
-			if r.CheckHost != nil && h.KernelSeen {
-				e.ask(r.CheckHost, e.prepare(Pass{Rule: r, State: e.State, Host: h, voice: onHost}))
+			if r.CheckHost != nil {
+				e.ask(r, r.CheckHost, p)
 			}
 		}
 	}
@@ -124,17 +129,20 @@ func (e *Engine) Apply(ev analyze.Event) []Finding {
 	return e.changed()
 }
 
-// prepare makes the engine's own pass equal to p: there are as many askings as
-// pairs and rules each second, nearly all without a result.
+// prepare makes the engine's own pass equal to p, for all rules to be asked with:
+// there are as many askings as pairs and rules each second, nearly all without a
+// result.
 func (e *Engine) prepare(p Pass) *Pass {
-	p.reports, p.resolved = e.pass.reports[:0], e.pass.resolved[:0]
+	p.reports, p.resolved, p.search.cases = e.pass.reports, e.pass.resolved, e.pass.search.cases
 	e.pass = p
 	return &e.pass
 }
 
-func (e *Engine) ask(check func(*Pass), p *Pass) {
-	p.Now, p.plans = e.State.Now.Mono, e.plans
-	p.found = len(e.byRule[p.Rule.ID]) > 0
+// ask asks one rule.
+func (e *Engine) ask(r *Rule, check func(*Pass), p *Pass) {
+	p.Rule, p.Now, p.plans = r, e.State.Now.Mono, e.plans
+	p.reports, p.resolved, p.others, p.more = p.reports[:0], p.resolved[:0], nil, 0
+	p.found = len(e.byRule) > 0 && len(e.byRule[r.ID]) > 0
 	check(p)
 	if p.more > 0 {
 		last := &p.reports[len(p.reports)-1]

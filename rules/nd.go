@@ -71,18 +71,29 @@ func (c *ndCase) sure() Confidence {
 // waiting for each other.
 func (c *ndCase) deadlock() bool { return c.kind != ndFine && c.kind != ndSilent }
 
+// ndJudged is how the searches of one view were judged, by the first rule that
+// asked.
+type ndJudged struct {
+	judged bool
+	cases  []ndCase
+}
+
 // ndCases judges every search of the view. The worst comes first.
 func ndCases(p *Pass) []ndCase {
-	var cases []ndCase
+	s := &p.search
+	if s.judged {
+		return s.cases
+	}
+	s.judged, s.cases = true, s.cases[:0]
 	for _, r := range p.View.Resolutions {
 		if c := judgeResolution(p, r); c.kind != ndFine {
-			cases = append(cases, c)
+			s.cases = append(s.cases, c)
 		}
 	}
 	if c := judgeUnasked(p); c.kind != ndFine {
-		cases = append(cases, c)
+		s.cases = append(s.cases, c)
 	}
-	return cases
+	return s.cases
 }
 
 // judgeResolution judges a search that was seen on the wire.

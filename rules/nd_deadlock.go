@@ -26,7 +26,10 @@ func checkNDDeadlock(p *Pass) {
 			break
 		}
 	}
-	if at, words, ok := ndOver(p); !found && ok {
+	if found || !p.found {
+		return
+	}
+	if at, words, ok := ndOver(p); ok {
 		p.ResolvePair(at, "%s", words)
 	}
 }

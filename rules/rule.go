@@ -55,6 +55,7 @@ type Pass struct {
 	again    time.Duration // see AskAgain; 0: not
 	notes    *auditNotes
 	plans    bypassPlans // nil where nothing is remembered
+	search   ndJudged    // what the rules on neighbour discovery share
 }
 
 type resolution struct {

@@ -264,7 +264,7 @@ func (t *Timeline) flow(s *analyze.State, e *analyze.Flow) {
 	t.rates.flow(s.Now, e)
 	for _, v := range s.Trace().Views {
 		if run := t.open(v.Pair.Key, e.Key, e.Origin); run != nil {
-			run.extend(s.Now, e)
+			run.extend(e)
 			continue
 		}
 		sum := *e
@@ -275,12 +275,12 @@ func (t *Timeline) flow(s *analyze.State, e *analyze.Flow) {
 				from = k.B
 			}
 		}
-		t.put(v.Pair.Key, Item{Kind: ESP, At: s.Now, Last: s.Now, Event: &sum, From: from, To: other(v.Pair.Key, from)})
+		t.put(v.Pair.Key, Item{Kind: ESP, At: s.Now, Event: &sum, From: from, To: other(v.Pair.Key, from)})
 	}
 }
 
 // extend adds an interval to a run of ESP.
-func (i *Item) extend(now analyze.Sighting, e *analyze.Flow) {
+func (i *Item) extend(e *analyze.Flow) {
 	sum := i.Event.(*analyze.Flow)
 	sum.Packets += e.Packets
 	sum.Bytes += e.Bytes
@@ -288,7 +288,6 @@ func (i *Item) extend(now analyze.Sighting, e *analyze.Flow) {
 	if e.End.After(sum.End) {
 		sum.End = e.End
 	}
-	i.Last = now
 }
 
 func saKind(sa *spd.SA) Kind {

@@ -44,8 +44,6 @@ type Item struct {
 	// kept.
 	N  uint64
 	At analyze.Sighting
-	// Last is when the last packet of a run of ESP was seen.
-	Last analyze.Sighting
 	// Event is what was seen. For ESP it is a Flow that sums up the run.
 	Event analyze.Event
 	// From and To are the ends of the pair between which it went, or for which
