@@ -108,6 +108,17 @@ func (sa *IKESA) Exchange(t ike.ExchangeType) *IKEExchange {
 	return nil
 }
 
+// Like returns the exchange that x is, of another observer's view of the IKE SA; nil
+// where it was not seen.
+func (sa *IKESA) Like(x *IKEExchange) *IKEExchange {
+	for i := range sa.Exchanges {
+		if o := &sa.Exchanges[i]; o.Type == x.Type && o.MessageID == x.MessageID && o.Round == x.Round && o.ByInitiator == x.ByInitiator {
+			return o
+		}
+	}
+	return nil
+}
+
 // Asker returns the address of the end that sent the exchange's request, and
 // that of the other.
 func (sa *IKESA) Asker(x *IKEExchange) (from, to netip.Addr) {

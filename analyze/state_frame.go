@@ -171,6 +171,16 @@ func (s *State) ikeSA(h *Host, m *ike.Message, src, dst netip.Addr) *ikeEntry {
 	return e
 }
 
+// IKEAt returns what host h saw of the IKE SA of that initiator SPI, under whatever
+// addresses: NAT between two observers gives one IKE SA two pairs. Nil for nothing.
+func (s *State) IKEAt(h *Host, spi ike.SPI) (*View, *IKESA) {
+	e := s.spis[ikeKey{h.Origin, spi}]
+	if e == nil || e.view.Pair.forgotten {
+		return nil, nil
+	}
+	return e.view, e.sa
+}
+
 // dropSPI forgets an IKE SA that is one too many.
 func (s *State) dropSPI(k ikeKey) {
 	if e := s.spis[k]; e != nil {

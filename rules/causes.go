@@ -33,6 +33,12 @@ var causes = []cause{
 	{effect: "acquire-stall", by: "ike-not-bypassed", within: onePair},
 	{effect: "acquire-stall", by: "policy-one-way", within: onePair, byKind: kindReqID},
 	{effect: "acquire-stall", by: "listener-missing", within: oneHost},
+	{effect: "acquire-stall", by: "ike-no-response"},
+	{effect: "ike-no-response", by: "nd-deadlock"},
+	{effect: "ike-no-response", by: "nd-no-answer"},
+	{effect: "ike-no-response", by: "ike-not-bypassed", within: onePair},
+	{effect: "ike-no-response", by: "listener-missing", within: oneHost},
+	{effect: "ike-no-response", by: "default-block", within: oneHost},
 	{effect: "nd-no-answer", by: "default-block", within: oneHost},
 	{effect: "sa-orphaned", by: "policy-one-way", within: onePair, effectKind: kindUnused, byKind: kindReqID},
 }

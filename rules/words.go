@@ -66,3 +66,6 @@ func listenerWords(name string, pid int) string {
 	}
 	return "a daemon"
 }
+
+// sightingGap is the time between two sightings.
+func sightingGap(a, b analyze.Sighting) time.Duration { return b.Mono - a.Mono }

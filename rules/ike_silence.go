@@ -1,0 +1,288 @@
+package rules
+
+import (
+	"net/netip"
+	"time"
+
+	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/ike"
+)
+
+// silenceKind is why an IKE exchange does not get on, as the wire tells it. The
+// rules ike-no-response, ike-natt-blocked and ike-fragments-lost share one
+// judgement, so that no two of them claim one exchange.
+type silenceKind uint8
+
+const (
+	silenceNone      silenceKind = iota
+	silencePlain                 // a request, and no answer
+	silenceNATT                  // answered on port 500, not on 4500
+	silenceFragments             // a large message that does not arrive whole
+)
+
+// silence is an IKE exchange that does not get on.
+type silence struct {
+	kind     silenceKind
+	sa       *analyze.IKESA
+	x        *analyze.IKEExchange
+	from, to netip.Addr // who asks, and who is asked
+	// unheard is set where answers were seen, and are asked for again all the same.
+	unheard bool
+	// partial is the message of which a part was seen and never the rest; nil
+	// where that is not what is seen.
+	partial *analyze.IKEMessage
+	// headless is set where later IP fragments came without their first.
+	headless bool
+}
+
+// Bounds beyond which an exchange is held to be stuck. A request that was sent
+// three times over 5 s has lost more than a packet to bad luck (see
+// stallNoReply). What was answered and is asked for again may have lost as many
+// answers: one more, and 10 s. Dead peer detection may meet a peer that restarts:
+// three retransmissions of strongSwan last 24 s.
+const (
+	silentSent    = stallRepeats + 1
+	silentTime    = stallNoReply
+	unheardSent   = 4
+	unheardTime   = 10 * time.Second
+	deadSent      = 4
+	deadTime      = 20 * time.Second
+	partialCopies = 2
+)
+
+// checkSilence asks for one kind of silence: report claims it. What was answered
+// from that rank on ends it.
+func checkSilence(p *Pass, kind silenceKind, from int, report func(*Pass, *silence)) {
+	if len(p.View.IKE) == 0 {
+		return
+	}
+	s := judgeSilence(p)
+	over := silenceOver(p, &s, kind, from)
+	switch {
+	case !over.IsZero():
+		p.ResolvePair(over, "IKE is answered now")
+	case s.kind == kind && p.Since(s.sa.Last) < ikeWindow(0):
+		report(p, &s)
+	}
+}
+
+// judgeSilence returns the exchange of the view that does not get on, of several
+// the latest; kind is silenceNone where there is none.
+func judgeSilence(p *Pass) (s silence) {
+	for _, sa := range p.View.IKE {
+		if c := stuck(p, sa); c.kind != silenceNone && (s.kind == silenceNone || s.sa.Last.Before(sa.Last)) {
+			s = c
+		}
+	}
+	return s
+}
+
+// silenceOver returns when that kind of silence ended: when an exchange as far on
+// was answered, of the one that is stuck later than that. Zero while it has not.
+func silenceOver(p *Pass, s *silence, kind silenceKind, from int) (at analyze.Sighting) {
+	if s.kind == kind {
+		from = rank(s.x)
+	}
+	for _, sa := range p.View.IKE {
+		if a := answeredAt(sa, from); at.Before(a) && (s.kind != kind || (sa != s.sa && s.sa.Last.Before(a))) {
+			at = a
+		}
+	}
+	return at
+}
+
+// answeredAt returns when an exchange of that rank or a later one was last
+// answered, zero for never.
+func answeredAt(sa *analyze.IKESA, from int) (at analyze.Sighting) {
+	for i := range sa.Exchanges {
+		x := &sa.Exchanges[i]
+		if rank(x) >= from && x.Response.Whole() && !askedAgain(x) && at.Before(x.Response.Last()) {
+			at = x.Response.Last()
+		}
+	}
+	return at
+}
+
+// rank tells how far an IKE SA has come with an exchange: 0 is the first.
+func rank(x *analyze.IKEExchange) int {
+	switch x.Type {
+	case ike.ExchangeIKESAInit:
+		return 0
+	case ike.ExchangeIdentityProtection, ike.ExchangeAggressive:
+		return int(x.Round)
+	}
+	return 3
+}
+
+// stuck looks for the exchange of an IKE SA that does not get on: the newest that
+// anything can be said of.
+func stuck(p *Pass, sa *analyze.IKESA) silence {
+	for i := len(sa.Exchanges) - 1; i >= 0; i-- {
+		x := &sa.Exchanges[i]
+		s := silence{sa: sa, x: x}
+		s.from, s.to = sa.Asker(x)
+		switch {
+		case partly(p, &s):
+			s.kind = silenceFragments
+			return s
+		case ignored(p, sa, x):
+			s.kind = s.classify(p)
+			return s
+		case askedAgain(x) && i == len(sa.Exchanges)-1 && p.Since(x.Request.First()) >= unheardTime:
+			s.unheard = true
+			s.kind = s.classify(p)
+			return s
+		case x.Response.Whole():
+			return headless(p, s)
+		}
+	}
+	return silence{}
+}
+
+// ignored reports whether the request of an exchange was sent often enough
+// and long enough, and nothing came from the other side since.
+func ignored(p *Pass, sa *analyze.IKESA, x *analyze.IKEExchange) bool {
+	sent, wait := silentSent, silentTime
+	if !establishing(x.Type) {
+		sent, wait = deadSent, deadTime
+	}
+	_, to := sa.Asker(x)
+	other := sa.Speaker(to)
+	return x.WantsAnswer() && int(x.Request.Count) >= sent && p.Since(x.Request.First()) >= wait &&
+		(other == nil || other.Messages == 0 || !x.Request.First().Before(other.LastSent))
+}
+
+// askedAgain reports whether a request was sent again and again although it was
+// answered each time.
+func askedAgain(x *analyze.IKEExchange) bool {
+	return x.Request.Count >= unheardSent && x.Response.Count >= unheardSent-1 && x.Response.First().Before(x.Request.Last())
+}
+
+// partly recognises a message of which a part was seen each time it was sent, and
+// never the rest.
+func partly(p *Pass, s *silence) bool {
+	for _, m := range []*analyze.IKEMessage{&s.x.Response, &s.x.Request} {
+		ip := m.Count == 0 && m.Incomplete >= partialCopies
+		skf := m.Count >= partialCopies && m.Fragments > 0 && !m.Whole()
+		if (ip || skf) && p.Since(m.First()) >= silentTime {
+			s.partial = m
+			return true
+		}
+	}
+	return false
+}
+
+// headless recognises fragments whose first is missing: what follows an answered
+// exchange, and nobody knows what it is.
+func headless(p *Pass, s silence) silence {
+	h := p.View.Headless
+	if h.Count < partialCopies || !s.x.Response.Last().Before(h.Last) || p.Since(s.x.Response.Last()) < silentTime {
+		return silence{}
+	}
+	if h.From == s.to {
+		s.from, s.to = s.to, s.from
+	}
+	s.kind, s.headless = silenceFragments, h.From == s.from
+	if !s.headless {
+		return silence{}
+	}
+	return s
+}
+
+// classify tells apart what may be in the way of a whole message.
+func (s *silence) classify(p *Pass) silenceKind {
+	m := s.lost()
+	earlier := s.earlier()
+	switch {
+	case earlier == nil:
+		return silencePlain
+	case m.IPFragments:
+		return silenceFragments
+	case onNATT(&s.x.Request) && !onNATT(&earlier.Request):
+		return silenceNATT
+	case m.Fragments > 1:
+		return silenceFragments
+	}
+	return silencePlain
+}
+
+// lost is the message that does not arrive: the request, or the answer that is
+// asked for again.
+func (s *silence) lost() *analyze.IKEMessage {
+	if s.unheard {
+		return &s.x.Response
+	}
+	return &s.x.Request
+}
+
+// earlier returns the last exchange of the IKE SA before this one that was
+// answered, nil for none.
+func (s *silence) earlier() (last *analyze.IKEExchange) {
+	for i := range s.sa.Exchanges {
+		x := &s.sa.Exchanges[i]
+		if x == s.x {
+			break
+		}
+		if x.Response.Whole() && x.Request.Seen() {
+			last = x
+		}
+	}
+	return last
+}
+
+// onNATT reports whether a message went by port 4500; NAT changes the one of the
+// end behind it only.
+func onNATT(m *analyze.IKEMessage) bool {
+	return m.SrcPort == analyze.PortNATT || m.DstPort == analyze.PortNATT
+}
+
+// refusals are the ICMP errors about the requests.
+func (s *silence) refusals(v *analyze.View) (out []*analyze.ICMPError) {
+	for _, e := range v.Errors {
+		if e.Quoted.SPI == 0 && e.Quoted.Src == s.from && e.Quoted.Dst == s.to && s.x.Request.Seen() && s.x.Request.First().Before(e.Last) {
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// refusal returns the error that says why nobody answers, nil for none: packet
+// too big is another rule's.
+func (s *silence) refusal(v *analyze.View) *analyze.ICMPError {
+	for _, e := range s.refusals(v) {
+		switch e.Kind {
+		case analyze.ICMPPort, analyze.ICMPProhibited, analyze.ICMPNoRoute, analyze.ICMPAddress, analyze.ICMPProtocol, analyze.ICMPTimeExceeded:
+			return e
+		}
+	}
+	return nil
+}
+
+// farEnd is what another observer says of the exchange.
+type farEnd struct {
+	host *analyze.Host
+	x    *analyze.IKEExchange // nil where that observer saw none of it
+}
+
+// farEnd returns another observer of the exchange; one that saw none of it only
+// where it is the host that is asked.
+func (s *silence) farEnd(p *Pass) (f farEnd, ok bool) {
+	for _, h := range p.State.Hosts {
+		if h == p.Host {
+			continue
+		}
+		_, sa := p.State.IKEAt(h, s.sa.InitiatorSPI)
+		if sa == nil {
+			if h.KernelSeen && h.Owns(s.to) && f.host == nil {
+				f.host = h
+			}
+			continue
+		}
+		f.host, f.x = h, sa.Like(s.x)
+		if f.x != nil || h.Owns(s.to) {
+			return f, true
+		}
+		f.host = nil
+	}
+	return f, f.host != nil
+}
