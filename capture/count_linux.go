@@ -12,10 +12,11 @@
 //   - A key for which there is no room has all of its frames handed up.
 //   - A frame so short that part of it may be padding is handed up: only who
 //     reads the IP header's length knows what it is.
-//   - Where more than one interface is watched nothing is counted here: devices
-//     that are related (a bond and its members) show copies, which have to be
-//     told from packets. Frames of devices without an Ethernet header are
-//     handed up.
+//   - Frames of devices that are related to others (a bond and its members) are
+//     handed up, since the copies have to be told from the packets; so are
+//     those of devices without an Ethernet header. Where a device is put into a
+//     bridge or a bond while it is watched, that is noticed with the first frame
+//     of the other, and what was counted until then may be told twice.
 //   - The counts are per processor, so that nobody waits and no sum is torn.
 //     Each has two slots: while one interval is read, the next one is written
 //     in the other. Between the two we wait until no program runs any more that

@@ -34,8 +34,9 @@ const (
 // kept twice.
 //
 // "The same bytes" are addresses, protocol, hop limit, fragment identification
-// and offset, and all that was copied of the upper layer, without the UDP
-// checksum, which may be filled in between two devices.
+// and offset, and the upper layer, without the UDP checksum, which may be filled
+// in between two devices; of ESP and AH the first flowSnap bytes, since how much
+// was copied beyond them depends on what the kernel was told of the device.
 type deduper struct {
 	hash maphash.Hash
 	sets [dedupSets][dedupWays]sighting
@@ -120,14 +121,18 @@ func (d *deduper) key(group int, dir analyze.Direction, p *analyze.Packet) uint6
 	binary.NativeEndian.PutUint16(head[44:], uint16(p.Proto)<<8|uint16(p.HopLimit))
 	head[46], head[47] = byte(dir), byte(p.EtherType)
 	d.hash.Write(head[:])
+	upper := p.Upper
+	if _, _, isFlow := p.Flow(); isFlow {
+		upper = upper[:min(len(upper), flowSnap)]
+	}
 	switch {
 	case p.IsARP():
 		d.hash.Write(p.Payload[:min(len(p.Payload), arpLen)])
-	case p.Proto == spd.ProtoUDP && p.FragOffset == 0 && len(p.Upper) >= 8:
-		d.hash.Write(p.Upper[:6])
-		d.hash.Write(p.Upper[8:])
+	case p.Proto == spd.ProtoUDP && p.FragOffset == 0 && len(upper) >= 8:
+		d.hash.Write(upper[:6])
+		d.hash.Write(upper[8:])
 	default:
-		d.hash.Write(p.Upper)
+		d.hash.Write(upper)
 	}
 	return d.hash.Sum64()
 }

@@ -48,6 +48,22 @@ func TestDeduper(t *testing.T) {
 	}
 }
 
+// Of a flow's packet a device that the kernel was told of shows less than one
+// that it was not told of yet: the one is the other's copy all the same.
+func TestDeduperOfPacketsCutDifferently(t *testing.T) {
+	esp := append(espPacket(7, 1), make([]byte, 1000)...)
+	for name, packet := range map[string][]byte{
+		"ESP": ipv6(50, esp), "ESP in UDP": ipv4(17, 0, udp(4500, 4500, esp)),
+	} {
+		d, whole := new(deduper), decoded(t, packet)
+		cut := *whole
+		cut.Upper = cut.Upper[:flowSnap]
+		if d.isCopy(group, 1, analyze.DirIn, 1e18, whole) || !d.isCopy(group, 2, analyze.DirIn, 1e18, &cut) {
+			t.Errorf("%s: a packet and its copy, cut, are two", name)
+		}
+	}
+}
+
 // Two packets that differ anywhere the rule looks are never copies.
 func TestDeduperTellsApart(t *testing.T) {
 	base := ipv4(17, 0, udp(500, 500, []byte("message one")))

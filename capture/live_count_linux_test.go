@@ -64,10 +64,13 @@ func mixed(n int) (frames [][]byte) {
 
 // checkAlike sends traffic to two streams that differ in who counts, and holds
 // that both tell the same.
-func checkAlike(t *testing.T, opt LiveOptions, n int) {
+func checkAlike(t *testing.T, opt LiveOptions, n int, more func(t *testing.T, a, b string)) {
 	t.Helper()
 	a, b := twoHosts(t)
 	opt.Netns = b
+	if more != nil {
+		more(t, a, b)
+	}
 	slow := opt
 	slow.frameByFrame = true
 	why := make(chan string, 1)
@@ -126,28 +129,31 @@ func watchWith(t *testing.T, opt LiveOptions) *watching {
 }
 
 func TestIntegrationCountedAlike(t *testing.T) {
-	checkAlike(t, LiveOptions{Interfaces: []string{"vb"}}, 100)
+	checkAlike(t, LiveOptions{Interfaces: []string{"vb"}}, 100, nil)
 }
 
-// Where several interfaces are watched, all frames are looked at, and the reason
-// is told.
-func TestIntegrationSeveralAreNotCountedInTheKernel(t *testing.T) {
-	_, b := twoHosts(t)
-	for _, interfaces := range [][]string{{Any}, {"vb", "lo"}} {
-		why := make(chan string, 1)
-		w := watchWith(t, LiveOptions{Interfaces: interfaces, Netns: b, Counting: func(s string) { why <- s }})
-		if s := <-why; !strings.Contains(s, "more than one interface") {
-			t.Errorf("%v: counting says %q", interfaces, s)
-		}
-		if err := w.end(t); err != nil {
-			t.Error(err)
-		}
-	}
+func TestIntegrationCountedAlikeAny(t *testing.T) {
+	checkAlike(t, LiveOptions{Interfaces: []string{Any}}, 100, nil)
+}
+
+func TestIntegrationCountedAlikeSeveral(t *testing.T) {
+	checkAlike(t, LiveOptions{Interfaces: []string{"vb", "lo"}}, 100, nil)
 }
 
 // Where the kernel has no room for a key, its frames are counted one by one.
 func TestIntegrationCountedAlikeWithoutRoom(t *testing.T) {
-	checkAlike(t, LiveOptions{Interfaces: []string{"vb"}, countedKeys: 4}, 100)
+	checkAlike(t, LiveOptions{Interfaces: []string{"vb"}, countedKeys: 4}, 100, nil)
+}
+
+// Copies that related devices show are told from packets, whoever counts.
+func TestIntegrationCountedAlikeRelated(t *testing.T) {
+	checkAlike(t, LiveOptions{Interfaces: []string{Any}}, 30, func(t *testing.T, _, b string) {
+		tryIP(t, b, "link add br0 type bridge")
+		ip(t, b, "link set br0 address 02:02:02:02:02:02")
+		ip(t, b, "link set vb master br0")
+		ip(t, b, "link set br0 up")
+		awaitLink(t, b, "br0")
+	})
 }
 
 // When most keys have gone quiet a new program takes over, and no packet is

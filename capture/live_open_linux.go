@@ -64,12 +64,7 @@ func (l *live) openCounting() error {
 		return err
 	}
 	why := "switched off"
-	switch {
-	case l.sorter.dedup != nil:
-		// Copies of ESP were told as packets when some devices of a bridge
-		// counted in the kernel and others did not yet.
-		why = "copies have to be told from packets where more than one interface is watched"
-	case !l.opt.frameByFrame:
+	if !l.opt.frameByFrame {
 		l.counting, why = openCounting(l.counterOptions(), hatypes)
 	}
 	if l.opt.Counting != nil {
