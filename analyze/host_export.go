@@ -31,3 +31,32 @@ func (h *Host) Kernel() KernelState {
 // Told reports whether the host's kernel has told of itself: of a foreign
 // capture's host nothing but frames is known.
 func (h *Host) Told() bool { return h.KernelSeen || len(h.Missing) > 0 }
+
+// wordSize is how many connections or IKE SAs one of Words holds at most.
+const wordSize = 32
+
+// Words returns what the host's IKE daemons hold now, as they would tell it if
+// they were asked at this moment. Slices are shared with h.
+func (h *Host) Words() []Word {
+	var all []Word
+	for _, d := range h.IKEDaemons {
+		if d.Silent != "" {
+			continue
+		}
+		w := Word{Daemon: d.Daemon, Version: d.Version, Via: d.Via, Whole: true}
+		conns, sas := slices.Chunk(d.Connections, wordSize), slices.Chunk(d.SAs, wordSize)
+		for part := range conns {
+			w.Connections = part
+			all, w.Whole = append(all, w), false
+		}
+		w.Connections = nil
+		for part := range sas {
+			w.SAs = part
+			all, w.Whole = append(all, w), false
+		}
+		if w.Whole { // it holds nothing
+			all = append(all, w)
+		}
+	}
+	return all
+}

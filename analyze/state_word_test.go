@@ -3,6 +3,7 @@ package analyze
 import (
 	"fmt"
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 
@@ -166,5 +167,31 @@ func TestBothEndsDaemonsAreHeard(t *testing.T) {
 	all := s.views()[0].Pair.Said()
 	if len(all) != 2 || all[0].At.Origin.Host != "glass" || all[1].At.Origin.Host != "teapot" {
 		t.Errorf("got %+v", all)
+	}
+}
+
+// TestWordsSayItAgain: what a recording begins with tells the same.
+func TestWordsSayItAgain(t *testing.T) {
+	s := newStream(t)
+	w := &Word{Whole: true}
+	for i := range 3*wordSize + 1 {
+		w.Connections = append(w.Connections, Connection{Name: fmt.Sprint(i)})
+		w.SAs = append(w.SAs, DaemonSA{ID: fmt.Sprint(i)})
+	}
+	s.apply(wordOf(w))
+	again := newStream(t)
+	for _, w := range s.state.Hosts[0].Words() {
+		if len(w.Connections)+len(w.SAs) > wordSize {
+			t.Errorf("%d connections and %d SAs in one", len(w.Connections), len(w.SAs))
+		}
+		again.apply(&Daemon{Word: &w})
+	}
+	a, b := s.state.Hosts[0].IKEDaemons[0], again.state.Hosts[0].IKEDaemons[0]
+	if !reflect.DeepEqual(a.Connections, b.Connections) || !reflect.DeepEqual(a.SAs, b.SAs) || b.Version != "5.9.8" {
+		t.Errorf("%d connections and %d SAs, want %d and %d", len(b.Connections), len(b.SAs), len(a.Connections), len(a.SAs))
+	}
+	s.apply(wordOf(&Word{Silent: "EOF"}))
+	if len(s.state.Hosts[0].Words()) != 0 {
+		t.Error("a silent daemon is told of")
 	}
 }

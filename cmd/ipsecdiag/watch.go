@@ -23,6 +23,8 @@ type watchOptions struct {
 	acquire    kernel.AcquireMode
 	netns      string
 	plain      bool
+	// Control sockets of the IKE daemons; empty: found by themselves.
+	vici, whack string
 }
 
 const watchLong = `Watches interfaces ("any": all) and the kernel of this host, and says what is
@@ -56,6 +58,8 @@ func newWatch(io streams) *cobra.Command {
 	f.StringVar(&o.metricsAt, "metrics", "", "serve metrics for Prometheus at this `ADDRESS`; a port\nalone is one of the loopback interface")
 	f.Var(&o.format, "format", "json: one finding a line")
 	f.Var(&o.acquire, "acquire", acquireUsage)
+	f.StringVar(&o.vici, "vici", "", "ask strongSwan by the vici socket at this `PATH`\n(none: not at all; else it is found by itself)")
+	f.StringVar(&o.whack, "whack", "", "ask libreswan by the control socket at this `PATH`\n(none: not at all; else it is found by itself)")
 	f.BoolVar(&o.plain, "plain", false, "print lines on a terminal too")
 	netnsFlag(cmd, &o.netns)
 	completeFormat(cmd)

@@ -61,6 +61,21 @@ func (w *watcher) recordKernels() error {
 		if err := w.recording.put(e); err != nil {
 			return err
 		}
+		if err := w.recordDaemons(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// recordDaemons does the same for what the host's IKE daemons have told.
+func (w *watcher) recordDaemons(h *analyze.Host) error {
+	for _, word := range h.Words() {
+		e := &analyze.Daemon{Word: &word}
+		e.Header = analyze.Header{Time: w.engine.State.Now.Time, Mono: w.engine.State.Now.Mono, Origin: h.Origin}
+		if err := w.recording.put(e); err != nil {
+			return err
+		}
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/capture"
+	"ipsecdiag/capture/daemon"
 	"ipsecdiag/capture/kernel"
 	"ipsecdiag/cmd/ipsecdiag/live"
 	"ipsecdiag/cmd/ipsecdiag/metrics"
@@ -87,6 +88,7 @@ func (w *watcher) run(ctx context.Context, wire bool) error {
 	} else {
 		w.ready()
 	}
+	sources = append(sources, w.daemons(ctx))
 	o := capture.SequenceOptions{Origin: analyze.Origin{Host: w.host, Netns: w.netns}}
 	for e, err := range capture.Sequence(ctx, o, sources...) {
 		if err != nil {
@@ -152,6 +154,21 @@ func (w *watcher) kernel(ctx context.Context, wire bool) iter.Seq2[analyze.Event
 			if !yield(e, err) {
 				return
 			}
+		}
+	}
+}
+
+// daemons returns what the IKE daemons of the namespace tell. There may be none,
+// and nothing waits for one.
+func (w *watcher) daemons(ctx context.Context) iter.Seq2[analyze.Event, error] {
+	events := daemon.Watch(ctx, daemon.Options{
+		Netns: w.netns, Host: w.host, Vici: w.vici, Whack: w.whack, Warn: w.io.say,
+	})
+	return func(yield func(analyze.Event, error) bool) {
+		select {
+		case <-w.opened:
+			events(yield)
+		case <-ctx.Done():
 		}
 	}
 }

@@ -1,0 +1,112 @@
+package daemon
+
+import (
+	"bufio"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"golang.org/x/sys/unix"
+
+	"ipsecdiag/capture/netns"
+)
+
+// errRefused: a socket's file is there, and nobody listens.
+var errRefused = unix.ECONNREFUSED
+
+// kind is a kind of daemon, by the name of its socket.
+type kind struct {
+	name func(base string) bool
+}
+
+var (
+	// charon.vici is strongSwan's name for it; who has several daemons, each in
+	// a namespace of its own, names each another.
+	viciKind  = kind{func(base string) bool { return strings.HasSuffix(base, ".vici") }}
+	whackKind = kind{func(base string) bool { return base == "pluto.ctl" }}
+)
+
+// place is a daemon's socket.
+type place struct {
+	path string
+	// given is set where somebody named the path: then whose it is is theirs to
+	// know.
+	given bool
+	netns os.FileInfo // the namespace in which it must be, where it is not given
+}
+
+// find returns the socket on which a daemon of that kind listens in the
+// namespace: the given one, or the one that /proc/net/unix lists. The error
+// is fs.ErrNotExist where there is none.
+func (k kind) find(o *Options, given string) (place, error) {
+	if given != "" {
+		_, err := os.Stat(given)
+		return place{path: given, given: true}, err
+	}
+	var p place
+	err := netns.Do(o.Netns, func() error {
+		var err error
+		if p.netns, err = os.Stat("/proc/thread-self/ns/net"); err != nil {
+			return err
+		}
+		p.path, err = k.listening("/proc/thread-self/net/unix")
+		return err
+	})
+	return p, err
+}
+
+// maxSockets bounds the lines of /proc/net/unix that are read.
+const maxSockets = 1 << 20
+
+// listening reads a table of unix sockets for the first path, in the order of
+// the alphabet, on which one of that kind listens.
+//
+//	Num RefCount Protocol Flags Type St Inode Path
+func (k kind) listening(table string) (string, error) {
+	file, err := os.Open(table)
+	if err != nil {
+		return "", err
+	}
+	defer file.Close()
+	const acceptsConnections = 1 << 16 // __SO_ACCEPTCON
+	best := ""
+	lines := bufio.NewScanner(file)
+	for n := 0; n < maxSockets && lines.Scan(); n++ {
+		f := strings.SplitN(strings.Join(strings.Fields(lines.Text()), " "), " ", 8)
+		if len(f) < 8 || !filepath.IsAbs(f[7]) || !k.name(filepath.Base(f[7])) {
+			continue
+		}
+		flags, err := strconv.ParseUint(f[3], 16, 32)
+		if err == nil && flags&acceptsConnections != 0 && (best == "" || f[7] < best) {
+			best = f[7]
+		}
+	}
+	if best == "" {
+		return "", fs.ErrNotExist
+	}
+	return best, lines.Err()
+}
+
+// belongs reports whether a socket that was found may be believed: whoever
+// may make one could tell us anything. Nobody but root makes one below /run, and
+// what another process shows elsewhere must be root's. Two daemons in two
+// namespaces may use one path; pid, where it is known, tells whose it is now.
+func (p place) belongs(uid uint32, pid int) error {
+	if p.given {
+		return nil
+	}
+	if uid != 0 && !strings.HasPrefix(p.path, "/run/") && !strings.HasPrefix(p.path, "/var/run/") {
+		return fmt.Errorf("%s belongs to user %d, not to root", p.path, uid)
+	}
+	if pid == 0 {
+		return nil
+	}
+	ns, err := os.Stat(fmt.Sprintf("/proc/%d/ns/net", pid))
+	if err == nil && !os.SameFile(ns, p.netns) {
+		return fmt.Errorf("%s belongs to a daemon in another network namespace", p.path)
+	}
+	return nil
+}
