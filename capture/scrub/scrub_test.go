@@ -50,6 +50,9 @@ func fill(v reflect.Value, depth int) {
 	case addrType:
 		v.Set(reflect.ValueOf(netip.MustParseAddr("198.51.100.7")))
 		return
+	case addrPortType:
+		v.Set(reflect.ValueOf(netip.MustParseAddrPort("198.51.100.9:500")))
+		return
 	case prefixType:
 		v.Set(reflect.ValueOf(netip.MustParsePrefix("198.51.100.8/30")))
 		return

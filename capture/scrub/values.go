@@ -20,11 +20,12 @@ func (s *Scrubber) values(e analyze.Event) analyze.Event {
 }
 
 var (
-	addrType   = reflect.TypeFor[netip.Addr]()
-	prefixType = reflect.TypeFor[netip.Prefix]()
-	headerType = reflect.TypeFor[analyze.Header]() // the origin is replaced by who calls
-	timeType   = reflect.TypeFor[time.Time]()
-	stringType = reflect.TypeFor[string]()
+	addrType     = reflect.TypeFor[netip.Addr]()
+	addrPortType = reflect.TypeFor[netip.AddrPort]()
+	prefixType   = reflect.TypeFor[netip.Prefix]()
+	headerType   = reflect.TypeFor[analyze.Header]() // the origin is replaced by who calls
+	timeType     = reflect.TypeFor[time.Time]()
+	stringType   = reflect.TypeFor[string]()
 )
 
 // copyInto copies a value, field names where it stands: "Link.Name".
@@ -32,6 +33,10 @@ func (s *Scrubber) copyInto(to, from reflect.Value, field string) {
 	switch from.Type() {
 	case addrType:
 		to.Set(reflect.ValueOf(s.zoned(s.addresses.addr(from.Interface().(netip.Addr)))))
+		return
+	case addrPortType:
+		p := from.Interface().(netip.AddrPort)
+		to.Set(reflect.ValueOf(netip.AddrPortFrom(s.zoned(s.addresses.addr(p.Addr())), p.Port())))
 		return
 	case prefixType:
 		to.Set(reflect.ValueOf(s.addresses.prefix(from.Interface().(netip.Prefix))))
@@ -97,7 +102,11 @@ func (s *Scrubber) textOf(field, text string) string {
 	if text == "" {
 		return ""
 	}
-	if treat, ok := texts[field]; ok {
+	treat, ok := texts[field]
+	if !ok {
+		treat, ok = wordTexts[field]
+	}
+	if ok {
 		return treat(s, text)
 	}
 	return removed
