@@ -141,6 +141,9 @@ type Flow struct {
 	LastSeq   uint32    `json:"last_seq"`  // of the last packet
 	MinSeq    uint32    `json:"min_seq"`   // smallest and largest in the interval
 	MaxSeq    uint32    `json:"max_seq"`
+	// Longest is the length of the longest packet, on the wire, link layer
+	// included; 0 where whoever counted did not tell.
+	Longest uint32 `json:"longest,omitempty"`
 }
 
 // Snapshot is the kernel's IPsec state at one moment. Large ones are split in

@@ -35,8 +35,13 @@ type FlowTotal struct {
 	// Lengths has bit n set where one of the first packets had n more octets than
 	// a multiple of 16, from the SPI to the end of the integrity check value.
 	Lengths uint16
+	// Longest is the length of the longest packet, on the wire, link layer
+	// included, bytes; 0 where nobody told.
+	Longest uint32
 
-	epoch numbering
+	epoch     numbering
+	history   []flowPoint
+	forgotten uint64 // packets before the history begins
 }
 
 // Gap is an interval, a second mostly, and how many numbers went missing in it.
@@ -89,6 +94,8 @@ func (v *View) applyFlow(e *Flow) (last Sighting) {
 	f.Packets += e.Packets
 	f.Bytes += e.Bytes
 	f.MinSeq, f.MaxSeq = min(f.MinSeq, e.MinSeq), max(f.MaxSeq, e.MaxSeq)
+	f.Longest = max(f.Longest, e.Longest)
+	f.remember(e)
 	return f.Last
 }
 

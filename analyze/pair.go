@@ -55,6 +55,9 @@ type View struct {
 	// Need is the outbound SA that this host's traffic with the peer waits
 	// for, or the last one it waited for; nil where it never did.
 	Need *Need
+	// Expiries are the ends of lifetimes of SAs between the two, as the
+	// observer's kernel told them, the latest last.
+	Expiries []*Expiry
 	// Local and Peer are the pair's addresses from this host's side; both
 	// invalid where neither or both are its own.
 	Local, Peer netip.Addr

@@ -15,6 +15,10 @@ const XfrmOutNoStates = "XfrmOutNoStates"
 // that came in the clear or under another SA (__xfrm_policy_check).
 const XfrmInTmplMismatch = "XfrmInTmplMismatch"
 
+// XfrmInNoPols counts packets that came out of a tunnel and that no inbound
+// policy selects, and those that the default action drops (__xfrm_policy_check).
+const XfrmInNoPols = "XfrmInNoPols"
+
 // applyKernel folds what a kernel told.
 func (s *State) applyKernel(h *Host, e Event) {
 	switch e := e.(type) {
@@ -34,6 +38,7 @@ func (s *State) applyKernel(h *Host, e Event) {
 			s.larvalSA(h, &e.SA)
 		}
 	case *Expire:
+		s.expired(h, e)
 		h.applyExpire(e)
 	case *NeighborChange:
 		h.applyNeighbor(e)

@@ -79,6 +79,8 @@ type countSlot struct {
 	First, Last    uint32 // sequence numbers
 	Smallest       uint32
 	Largest        uint32
+	Longest        uint32 // frame, bytes
+	_              uint32
 }
 
 // coarse is how far CLOCK_MONOTONIC_COARSE may be behind: a jiffy, of which some
@@ -100,7 +102,8 @@ const (
 	slotLastSeq  = 44
 	slotSmallest = 48
 	slotLargest  = 52
-	slotSize     = 56
+	slotLongest  = 56
+	slotSize     = 64
 )
 
 // counted adds up what the processors counted of a key in an interval.
@@ -132,4 +135,5 @@ func (sum *countSlot) add(s *countSlot) {
 	sum.Packets += s.Packets
 	sum.Bytes += s.Bytes
 	sum.Smallest, sum.Largest = min(sum.Smallest, s.Smallest), max(sum.Largest, s.Largest)
+	sum.Longest = max(sum.Longest, s.Longest)
 }

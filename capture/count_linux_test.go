@@ -136,7 +136,7 @@ func TestCounterLayout(t *testing.T) {
 		{"bytes", unsafe.Offsetof(s.Slot[0].Bytes), slotBytes}, {"start", unsafe.Offsetof(s.Slot[0].Start), slotStart},
 		{"end", unsafe.Offsetof(s.Slot[0].End), slotEnd}, {"first", unsafe.Offsetof(s.Slot[0].First), slotFirstSeq},
 		{"last", unsafe.Offsetof(s.Slot[0].Last), slotLastSeq}, {"smallest", unsafe.Offsetof(s.Slot[0].Smallest), slotSmallest},
-		{"largest", unsafe.Offsetof(s.Slot[0].Largest), slotLargest},
+		{"largest", unsafe.Offsetof(s.Slot[0].Largest), slotLargest}, {"longest", unsafe.Offsetof(s.Slot[0].Longest), slotLongest},
 	} {
 		if c.got != c.want {
 			t.Errorf("%s: %d, the program has %d", c.name, c.got, c.want)
@@ -148,7 +148,9 @@ func TestCounterLayout(t *testing.T) {
 // less.
 func TestCounterIntervals(t *testing.T) {
 	c := testCounter(t, counterOptions{link: analyze.LinkEthernet})
-	frame := func(seq byte) []byte { return ethernet(etherIPv6, nil, ipv6(50, espPacket(0xe1, seq))) }
+	frame := func(seq byte) []byte { // the longer, the larger its number
+		return ethernet(etherIPv6, nil, ipv6(50, append(espPacket(0xe1, seq), make([]byte, 16*int(seq))...)))
+	}
 	for range firstFrames {
 		c.run(t, frame(1))
 	}
@@ -165,7 +167,7 @@ func TestCounterIntervals(t *testing.T) {
 		}
 		if n := len(interval); n > 0 && (sum.First != uint32(interval[0]) || sum.Last != uint32(interval[n-1]) ||
 			sum.End < sum.Start || sum.Smallest != uint32(min(interval[0], interval[n-1], interval[n/2])) ||
-			sum.Largest != uint32(max(interval[0], interval[n-1], interval[n/2]))) {
+			sum.Largest != uint32(max(interval[0], interval[n-1], interval[n/2])) || int(sum.Longest) != len(frame(byte(sum.Largest)))) {
 			t.Errorf("%v: %+v", interval, sum)
 		}
 	}

@@ -105,6 +105,7 @@ func (p *program) slot() {
 		asm.Mov.Imm(asm.R2, 0),
 		asm.StoreMem(regSlots, slotPackets, asm.R2, asm.DWord),
 		asm.StoreMem(regSlots, slotBytes, asm.R2, asm.DWord),
+		asm.StoreMem(regSlots, slotLongest, asm.R2, asm.Word),
 	)
 	p.sequence()
 	p.add(
@@ -154,6 +155,10 @@ func (p *program) addFrame() {
 		asm.LoadMem(asm.R2, regSlots, slotBytes, asm.DWord).WithSymbol("untagged"),
 		asm.Add.Reg(asm.R2, asm.R1),
 		asm.StoreMem(regSlots, slotBytes, asm.R2, asm.DWord),
+		asm.LoadMem(asm.R2, regSlots, slotLongest, asm.Word),
+		asm.JLE.Reg(asm.R1, asm.R2, "not longer"),
+		asm.StoreMem(regSlots, slotLongest, asm.R1, asm.Word),
+		asm.Mov.Imm(asm.R2, 0).WithSymbol("not longer"),
 	)
 }
 

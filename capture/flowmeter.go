@@ -46,8 +46,9 @@ type meterEntry struct {
 	first, last  uint32
 	smallest     uint32
 	largest      uint32
-	newer, older int32 // list in order of last use; none is -1
-	listed       bool  // in active
+	longest      uint32 // packet, bytes on the wire
+	newer, older int32  // list in order of last use; none is -1
+	listed       bool   // in active
 }
 
 const none = int32(-1)
@@ -68,12 +69,13 @@ func (m *FlowMeter) Add(key analyze.FlowKey, dir analyze.Direction, origin *anal
 	i := m.find(meterKey{key, origin, dir})
 	e := &m.entries[i]
 	if e.packets == 0 {
-		e.start, e.end, e.first, e.smallest, e.largest = at, at, seq, seq, seq
+		e.start, e.end, e.first, e.smallest, e.largest, e.longest = at, at, seq, seq, seq, 0
 		m.list(i)
 	}
 	e.seen++
 	e.packets++
 	e.bytes += uint64(wireLen)
+	e.longest = max(e.longest, uint32(wireLen))
 	e.start, e.end = min(e.start, at), max(e.end, at)
 	e.last, e.smallest, e.largest = seq, min(e.smallest, seq), max(e.largest, seq)
 	return e.seen
@@ -85,12 +87,12 @@ func (m *FlowMeter) AddCounted(key analyze.FlowKey, dir analyze.Direction, origi
 	e := &m.entries[i]
 	sum := countSlot{
 		Packets: e.packets, Bytes: e.bytes, Start: uint64(e.start), End: uint64(e.end),
-		First: e.first, Last: e.last, Smallest: e.smallest, Largest: e.largest,
+		First: e.first, Last: e.last, Smallest: e.smallest, Largest: e.largest, Longest: e.longest,
 	}
 	sum.add(c)
 	e.seen += c.Packets
 	e.packets, e.bytes, e.start, e.end = sum.Packets, sum.Bytes, int64(sum.Start), int64(sum.End)
-	e.first, e.last, e.smallest, e.largest = sum.First, sum.Last, sum.Smallest, sum.Largest
+	e.first, e.last, e.smallest, e.largest, e.longest = sum.First, sum.Last, sum.Smallest, sum.Largest, sum.Longest
 	m.list(i)
 }
 
@@ -220,7 +222,7 @@ func (e *meterEntry) flow(at int64) *analyze.Flow {
 		Key:    e.key.flow, Direction: e.key.direction,
 		Start: unixTime(e.start), End: unixTime(e.end),
 		Packets: e.packets, Bytes: e.bytes,
-		FirstSeq: e.first, LastSeq: e.last, MinSeq: e.smallest, MaxSeq: e.largest,
+		FirstSeq: e.first, LastSeq: e.last, MinSeq: e.smallest, MaxSeq: e.largest, Longest: e.longest,
 	}
 }
 

@@ -14,7 +14,7 @@ func TestFlowMeterCounts(t *testing.T) {
 	m := NewFlowMeter(0)
 	other := kernelOf
 	for i, seq := range []uint32{5, 3, 9, 7} {
-		if seen := m.Add(flowKey(1), analyze.DirIn, &wire, int64(100+i), 10, seq); seen != uint64(i+1) {
+		if seen := m.Add(flowKey(1), analyze.DirIn, &wire, int64(100+i), 8+i, seq); seen != uint64(i+1) {
 			t.Errorf("packet %d is number %d", i+1, seen)
 		}
 	}
@@ -25,7 +25,7 @@ func TestFlowMeterCounts(t *testing.T) {
 		t.Fatalf("%d flows, want one for each direction and origin", len(got))
 	}
 	f := got[0]
-	if f.Packets != 4 || f.Bytes != 40 || f.FirstSeq != 5 || f.LastSeq != 7 || f.MinSeq != 3 || f.MaxSeq != 9 ||
+	if f.Packets != 4 || f.Bytes != 38 || f.Longest != 11 || f.FirstSeq != 5 || f.LastSeq != 7 || f.MinSeq != 3 || f.MaxSeq != 9 ||
 		f.Start.UnixNano() != 100 || f.End.UnixNano() != 103 || f.Time.UnixNano() != 1000 || f.Origin != wire {
 		t.Errorf("got %+v", f)
 	}
@@ -34,6 +34,9 @@ func TestFlowMeterCounts(t *testing.T) {
 	}
 	if seen := m.Add(flowKey(1), analyze.DirIn, &wire, 2001, 1, 10); seen != 5 {
 		t.Errorf("after a flush the next packet is number %d, want 5", seen)
+	}
+	if next := m.Flush(3000); len(next) != 1 || next[0].Longest != 1 {
+		t.Errorf("the next interval's flows are %+v, want one with a longest packet of 1 byte", next)
 	}
 }
 

@@ -24,6 +24,7 @@ func flowTotals(events []analyze.Event) (totals map[string]analyze.Flow, frames 
 			sum.LastSeq, sum.MinSeq, sum.MaxSeq = e.LastSeq, min(sum.MinSeq, e.MinSeq), max(sum.MaxSeq, e.MaxSeq)
 			sum.Packets += e.Packets
 			sum.Bytes += e.Bytes
+			sum.Longest = max(sum.Longest, e.Longest)
 			totals[name] = sum
 		case *analyze.Frame:
 			if line := describeFrame(e); !strings.Contains(line, "icmpv6") && !strings.Contains(line, "arp") {

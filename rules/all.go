@@ -11,6 +11,7 @@ var All = []*Rule{
 	IKENoResponse,
 	AcquireStall,
 	FirstPacketLost,
+	PolicyMismatch,
 	PolicyOneWay,
 	PolicyShadowed,
 	SAOrphaned,

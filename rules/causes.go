@@ -3,6 +3,8 @@ package rules
 import (
 	"slices"
 	"time"
+
+	"ipsecdiag/analyze"
 )
 
 // cause says which finding explains which: the first is the true cause, the
@@ -21,6 +23,7 @@ const (
 	oneSubject within = iota // both are about the same pair, policy …
 	onePair                  // both concern the same two hosts
 	oneHost                  // both were found on the same host
+	affected                 // the cause names the effect's pair among those that it cuts off
 )
 
 // causes is the one table of what explains what.
@@ -40,6 +43,8 @@ var causes = []cause{
 	{effect: "ike-no-response", by: "listener-missing", within: oneHost},
 	{effect: "ike-no-response", by: "default-block", within: oneHost},
 	{effect: "nd-no-answer", by: "default-block", within: oneHost},
+	{effect: "policy-one-way", by: "policy-mismatch", within: onePair},
+	{effect: "sa-orphaned", by: "policy-mismatch", within: onePair, effectKind: kindUnused},
 	{effect: "sa-orphaned", by: "policy-one-way", within: onePair, effectKind: kindUnused, byKind: kindReqID},
 }
 
@@ -137,9 +142,13 @@ func (e *Engine) explains(o, t *track) bool {
 	return o.endMono >= t.began && (lately || t.merged.State != Open)
 }
 
+// related reports whether a, the cause, and b have in common what w says.
 func related(a, b *Finding, w within) bool {
-	if w == onePair {
+	switch w {
+	case onePair:
 		return len(a.Pair) > 0 && slices.Equal(a.Pair, b.Pair)
+	case affected:
+		return len(b.Pair) == 2 && slices.Contains(a.affects, analyze.PairKey{A: b.Pair[0], B: b.Pair[1]})
 	}
 	return slices.ContainsFunc(a.Origins, func(o string) bool { return slices.Contains(b.Origins, o) })
 }

@@ -113,6 +113,9 @@ type Finding struct {
 	Remedies    []remedy.Remedy `json:"remedies"`
 
 	kind string // tells findings of one rule apart, for the table of causes
+	// affects are pairs other than the finding's own to which it it bears, for the
+	// table of causes.
+	affects []analyze.PairKey
 }
 
 // Counts reports whether f makes the exit status 1: warning or worse, and no

@@ -277,10 +277,7 @@ func (o *oneWayAudit) addOpposite(q *spd.Policy) remedy.Remedy {
 }
 
 func (o *oneWayAudit) policyCommand(action, title string, op remedy.Op, q *spd.Policy) remedy.Remedy {
-	return remedy.Remedy{
-		Action: action, Params: map[string]string{"host": o.Host.Origin.String()}, Title: title,
-		Command: remedy.Step{Op: op, Policy: q, Device: o.Host.InterfaceName(q.Selector.IfIndex)}.Command(),
-	}
+	return policyRemedy(o.Host, action, title, op, q)
 }
 
 func (o *oneWayAudit) reportMisfit(q, other *spd.Policy) {
