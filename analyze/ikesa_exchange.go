@@ -52,6 +52,9 @@ type IKEMessage struct {
 	// there are; both 0 where it was not in IKE fragments, FragmentsOf 0 while
 	// IKEv1 has not told.
 	Fragments, FragmentsOf uint16
+	// Inner is the first payload inside the encrypted one, which IKEv2 shows (RFC
+	// 7296 section 3.14): 0 for none, and where it was not seen.
+	Inner ike.PayloadType
 	// KE is the group of its KE payload in the clear (IKEv2), 0 for none.
 	KE               ike.DHGroup
 	SrcPort, DstPort uint16 // UDP ports, as this observer saw them
@@ -262,6 +265,9 @@ func (msg *IKEMessage) take(sa *IKESA, h *heardMessage) {
 	}
 	if group, ok := h.m.KEGroup(); ok {
 		msg.KE = group
+	}
+	if inner, ok := h.m.Inner(); ok {
+		msg.Inner = inner
 	}
 }
 

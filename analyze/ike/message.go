@@ -100,6 +100,20 @@ func (m *Message) EncryptedLen() int {
 	return 0
 }
 
+// Inner gives the type of the first payload inside IKEv2's encrypted one, which its
+// header names; ok is false where there is none, and in a later fragment.
+func (m *Message) Inner() (inner PayloadType, ok bool) {
+	for i := range m.Payloads {
+		switch b := m.Payloads[i].Body.(type) {
+		case *Encrypted:
+			return b.Inner, true
+		case *EncryptedFragment:
+			return b.Inner, b.Number == 1
+		}
+	}
+	return 0, false
+}
+
 // bodies gives the bodies of one type, in order.
 func bodies[T Body](m *Message) []T {
 	var out []T
