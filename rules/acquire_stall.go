@@ -179,7 +179,9 @@ func stallWords(p *Pass, n *analyze.Need, kind stallKind, sa *analyze.IKESA) str
 	}
 	words := "IKE messages go both ways, and still no SA comes of it"
 	for _, nt := range sa.Notifies {
-		words += fmt.Sprintf("; %s said %s", nt.From, nt.Name)
+		if nt.Type.IsError() {
+			words += fmt.Sprintf("; %s said %s", nt.From, nt.Name)
+		}
 	}
 	return words
 }

@@ -65,7 +65,7 @@ the log of the end that refused says why.`,
 		See: []string{"IKE_AUTH"}, Sources: []string{"RFC 7296 section 2.21"},
 	},
 	{
-		Name: "TS_UNACCEPTABLE", Also: []string{"traffic selector", "TSi", "TSr"}, Short: "the two ends do not agree which traffic is to be protected",
+		Name: "TS_UNACCEPTABLE", Also: []string{"INVALID_ID_INFORMATION", "traffic selector", "TSi", "TSr"}, Short: "the two ends do not agree which traffic is to be protected",
 		Text: `Each end says by traffic selectors which addresses, protocols and ports it means (TSi the initiator's, TSr the
 responder's). The answer may narrow them; where nothing is left, this is the error.`,
 		See: []string{"selector", "IKE_AUTH"}, Sources: []string{"RFC 7296 section 2.9"},
