@@ -67,3 +67,5 @@ func valuesOf(conns map[string]analyze.Connection) iter.Seq[analyze.Connection] 
 		}
 	}
 }
+
+func sortedNames(counts map[string]uint64) []string { return slices.Sorted(maps.Keys(counts)) }

@@ -1,3 +1,221 @@
 package daemon
 
-func askWhack(t *teller, p place) error { <-t.ctx.Done(); return t.ctx.Err() }
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ipsecdiag/analyze"
+)
+
+// whackPrograms are where distributions have the program; else `ipsec whack`.
+var whackPrograms = []string{
+	"/usr/libexec/ipsec/whack", "/usr/lib/ipsec/whack", "/usr/local/libexec/ipsec/whack",
+}
+
+const (
+	maxWhackOutput = 32 << 20 // bytes of one answer
+	wholeEvery     = 15       // answers of whack: then the connections are asked for too
+	whackCalm      = 5 * time.Second
+)
+
+// whackSession is one daemon that is asked by whack, again and again: it tells
+// nothing unasked.
+type whackSession struct {
+	*teller
+	p       place
+	program []string
+
+	held   holdings
+	conns  []analyze.Connection
+	counts map[string]uint64
+	begun  []analyze.DaemonSA // IKE SAs of the last answer that did not stand yet
+	calm   int                // answers in which nothing was new
+}
+
+// askWhack follows libreswan until it ends or does not answer.
+func askWhack(t *teller, p place) error {
+	if err := p.ownPluto(); err != nil {
+		return err
+	}
+	program, err := findWhack()
+	if err != nil {
+		return err
+	}
+	s := &whackSession{teller: t, p: p, program: program}
+	for n := 0; ; n++ {
+		started := time.Now()
+		if err := s.ask(n); err != nil {
+			return err
+		}
+		s.account()
+		wait := pause(time.Since(started))
+		if s.calm > wholeEvery {
+			wait = max(wait, whackCalm)
+		}
+		if sleep(t.ctx, wait); t.ctx.Err() != nil {
+			return t.ctx.Err()
+		}
+	}
+}
+
+// ownPluto checks whose the socket is: its file's owner, and in which namespace
+// the process is that pluto.pid beside it names. To connect and say nothing would
+// leave a complaint in the daemon's log.
+func (p place) ownPluto() error {
+	if p.given {
+		return nil
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(p.path, &st); err != nil {
+		return fmt.Errorf("look at %s: %w", p.path, err)
+	}
+	pid := 0
+	if b, err := os.ReadFile(filepath.Join(filepath.Dir(p.path), "pluto.pid")); err == nil && len(b) < 32 {
+		pid, _ = strconv.Atoi(strings.TrimSpace(string(b)))
+	}
+	return p.belongs(st.Uid, pid)
+}
+
+// findWhack returns how the program is called. The error is fs.ErrNotExist where
+// there is none.
+func findWhack() ([]string, error) {
+	for _, path := range whackPrograms {
+		if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() {
+			return []string{path}, nil
+		}
+	}
+	path, err := exec.LookPath("ipsec")
+	if err != nil {
+		return nil, fmt.Errorf("find whack: %w", fs.ErrNotExist)
+	}
+	return []string{path, "whack"}, nil
+}
+
+// bounded keeps the beginning of an output, and fails where it is too long.
+type bounded struct {
+	bytes.Buffer
+	most int
+}
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > b.most {
+		return 0, errors.New("whack answers without end")
+	}
+	return b.Buffer.Write(p)
+}
+
+// whack asks one question, and waits for the answer no longer than answerTime.
+func (s *whackSession) whack(question string) (string, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, answerTime)
+	defer cancel()
+	args := append(s.program[1:len(s.program):len(s.program)], "--ctlsocket", s.p.path, question)
+	cmd := exec.CommandContext(ctx, s.program[0], args...)
+	out, complaint := bounded{most: maxWhackOutput}, bounded{most: 4096}
+	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &complaint, time.Second
+	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil && s.ctx.Err() == nil:
+		return "", fmt.Errorf("whack %s: no answer within %v", question, answerTime)
+	case err != nil:
+		if _, gone := os.Stat(s.p.path); gone != nil {
+			return "", fmt.Errorf("%w: %w", errEnded, gone)
+		}
+		why, _, _ := strings.Cut(strings.TrimSpace(complaint.String()), "\n")
+		return "", fmt.Errorf("whack %s: %w: %s", question, err, analyze.Printable(why))
+	}
+	return out.String(), nil
+}
+
+// ask asks what the daemon holds and what has failed since it was last asked.
+func (s *whackSession) ask(n int) error {
+	question, known := "--showstates", s.conns
+	if n%wholeEvery == 0 {
+		question, known = "--status", nil
+	}
+	out, err := s.whack(question)
+	if err != nil {
+		return err
+	}
+	status := parseWhack(out, known)
+	if status.version != "" {
+		s.base.Version = status.version
+	}
+	s.calm++
+	s.tell(status, n == 0)
+	return s.count(status)
+}
+
+// tell tells what is new of what the daemon holds.
+func (s *whackSession) tell(status *whackStatus, first bool) {
+	whole := first || s.held.lost(status.conns)
+	conns, sas, gone := s.held.changed(status.conns, status.sas)
+	s.conns = status.conns
+	if whole {
+		conns, sas, gone = status.conns, status.sas, nil
+	}
+	if whole || len(conns)+len(sas)+len(gone) > 0 {
+		s.calm = 0
+		s.holds(whole, conns, sas, gone)
+	}
+}
+
+// count tells what the counters say has failed.
+func (s *whackSession) count(status *whackStatus) error {
+	out, err := s.whack("--globalstatus")
+	if err != nil {
+		return err
+	}
+	counts := parseCounts(out)
+	if s.counts != nil {
+		for _, y := range rises(s.counts, counts) {
+			s.calm = 0
+			s.say(s.whose(y, status))
+		}
+	}
+	s.counts, s.begun = counts, unfinished(status.sas)
+	return nil
+}
+
+// whose finds out which connection it was that failed, where only one can be
+// meant: the only one of which an IKE SA did not stand yet, before or now, or the
+// only one that there is.
+func (s *whackSession) whose(y analyze.Saying, status *whackStatus) analyze.Saying {
+	var only *analyze.DaemonSA
+	all := append(unfinished(status.sas), s.begun...)
+	for i := range all {
+		if only != nil && only.Connection != all[i].Connection {
+			return y
+		}
+		only = &all[i]
+	}
+	switch {
+	case only != nil:
+		y.Connection, y.SA, y.Local, y.Remote = only.Connection, only.ID, only.Local, only.Remote
+	case len(status.conns) == 1:
+		y.Connection = status.conns[0].Name
+		y.Local, y.Remote = connectionEnds(&status.conns[0])
+	}
+	return y
+}
+
+// unfinished are the IKE SAs that do not stand yet.
+func unfinished(sas []analyze.DaemonSA) (all []analyze.DaemonSA) {
+	for _, sa := range sas {
+		if !strings.Contains(sa.State, "ESTABLISHED") && sa.State != "STATE_MAIN_I4" && sa.State != "STATE_MAIN_R3" {
+			all = append(all, sa)
+		}
+	}
+	return all
+}
