@@ -7,6 +7,8 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
 # Pinned here and not in go.mod: a tool's dependencies are not the program's.
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+NFPM = $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
+SBOM = $(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
 # What the tests run besides what the lab installs (go run ./fixtures/lab deps).
 TEST_PACKAGES = tshark tcpdump cpio tmux chromium
@@ -31,15 +33,23 @@ build: # the program, static, in ./ipsecdiag
 man: # the manual pages, in ./man
 	$(GO) run ./cmd/ipsecdiag man man
 
+.PHONY: packages
+packages: # .deb, .rpm, tar, SBOM and checksums, in ./dist
+	NFPM="$(NFPM)" SBOM="$(SBOM)" GO="$(GO)" cmd/ipsecdiag/packages/build.sh dist
+
 .PHONY: test
 test: deps # every test that can run here
-	IPSECDIAG_LAB=1 $(GO) run ./fixtures/gotest -timeout 20m ./...
+	IPSECDIAG_LAB=1 IPSECDIAG_PROMTOOL="$(PROMTOOL)" $(GO) run ./fixtures/gotest -timeout 20m ./...
+
+# promtool checks the alerts. Its package would start a server: it is unpacked.
+PROMTOOL = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ipsecdiag-promtool/usr/bin/promtool
 
 .PHONY: deps
 deps: # install what the tests need, where that is possible
 	$(call install,$(TEST_PACKAGES))
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ "$$(uname -m)" = x86_64 ]; then \
-		$(GO) run ./fixtures/lab deps; fi
+		$(GO) run ./fixtures/lab deps && \
+		{ [ -x "$(PROMTOOL)" ] || cmd/ipsecdiag/packages/unpack.sh prometheus "$(PROMTOOL:/usr/bin/promtool=)"; }; fi
 
 .PHONY: lint
 lint: # formatting, go vet for three systems, staticcheck
