@@ -1,5 +1,10 @@
 package analyze
 
+import (
+	"net/netip"
+	"time"
+)
+
 // Bounds on what is kept of one flow.
 const (
 	maxGaps = 16
@@ -29,9 +34,13 @@ type FlowTotal struct {
 	// the latest few.
 	Gaps []Gap
 	// Restart is when the sequence numbers last began again, as they do when an SA
-	// is made anew by hand; zero where they never did. Restarts counts.
-	Restart  Restart
+	// is made anew by hand; nil where they never did. Restarts counts.
+	Restart  *Restart
 	Restarts int
+	// Shared is set where the sender uses the SPI towards other destinations too, as
+	// with multicast and keys set by hand (RFC 4552): they share the numbers, and what
+	// is missing here may have gone there.
+	Shared bool
 	// Lengths has bit n set where one of the first packets had n more octets than
 	// a multiple of 16, from the SPI to the end of the integrity check value.
 	Lengths uint16
@@ -70,33 +79,122 @@ type numbering struct {
 
 func begin(oldest uint32) numbering { return numbering{oldest: oldest, newest: oldest - 1} }
 
-// flow returns the total of one key, making it if need be.
+// Twice is how many packets more were seen than sequence numbers, since they last
+// began: some came twice.
+func (f *FlowTotal) Twice() uint64 {
+	if n := &f.epoch; n.packets > n.span {
+		return n.packets - n.span
+	}
+	return 0
+}
+
+// Behind reports whether the sequence numbers began again and have not yet passed
+// those of before.
+func (f *FlowTotal) Behind() bool {
+	return f.Restarts > 0 && int32(f.epoch.newest-f.Restart.After) < 0
+}
+
+// flow returns the total of one key, nil where there is none.
 func (v *View) flow(k FlowKey) *FlowTotal {
 	for _, f := range v.Flows {
 		if f.Key == k {
 			return f
 		}
 	}
+	return nil
+}
+
+// newFlow begins the total of a key.
+func (s *State) newFlow(v *View, k FlowKey) *FlowTotal {
 	f := &FlowTotal{Key: k}
 	v.Flows = appendBounded(v.Flows, f, maxFlows)
+	name := flowSender{k.Src, k.SPI, v.Host.order, k.Proto}
+	if o := s.senders[name]; o != nil {
+		if o.Key.Dst != k.Dst {
+			o.Shared, f.Shared = true, true
+		}
+		return f
+	}
+	for len(s.senderLog) >= maxSPIs {
+		delete(s.senders, s.senderLog[0])
+		s.senderLog = s.senderLog[1:]
+	}
+	s.senders[name], s.senderLog = f, append(s.senderLog, name)
 	return f
 }
 
-// applyFlow adds an interval, and returns when its last packet was seen.
-func (v *View) applyFlow(e *Flow) (last Sighting) {
+// flowSender is who sends under an SPI, as one host sees it.
+type flowSender struct {
+	src   netip.Addr
+	spi   uint32
+	host  uint32 // Host.order
+	proto uint8
+}
+
+// addFlow adds an interval, and returns when its last packet was seen.
+func (s *State) addFlow(v *View, e *Flow) (last Sighting) {
 	f := v.flow(e.Key)
+	if f == nil {
+		f = s.newFlow(v, e.Key)
+	}
 	at := Seen(e)
 	if f.Packets == 0 {
 		f.First, f.MinSeq = at.earlier(e.Start), e.MinSeq
 	}
 	f.Direction, f.Last = e.Direction, at.earlier(e.End)
 	f.number(e, at)
+	v.run(f, e, at)
 	f.Packets += e.Packets
 	f.Bytes += e.Bytes
 	f.MinSeq, f.MaxSeq = min(f.MinSeq, e.MinSeq), max(f.MaxSeq, e.MaxSeq)
 	f.Longest = max(f.Longest, e.Longest)
 	f.remember(e)
 	return f.Last
+}
+
+// Run is what came of ESP and AH from one host of a pair since the last that came
+// from the other.
+type Run struct {
+	Packets uint64 // 0 where the latest came from the other
+
+	first, last moment
+	answered    moment // when the other last sent anything; mono is never 0 then
+	fromA       bool
+}
+
+// Lasted returns how long the run has gone on.
+func (r *Run) Lasted() time.Duration { return r.last.mono - r.first.mono }
+
+// Last returns how long after the beginning of the recording its last packet was
+// seen.
+func (r *Run) Last() time.Duration { return r.last.mono }
+
+// First returns when its first packet was seen, of a flow that belongs to it.
+func (r *Run) First(f *FlowTotal) Sighting { return r.first.at(f.Last.Origin) }
+
+// Answered returns when the other host last sent anything before it, ok is false
+// where it never did.
+func (r *Run) Answered(f *FlowTotal) (at Sighting, ok bool) {
+	return r.answered.at(f.Last.Origin), r.answered.wall != 0
+}
+
+// RunFrom returns what one of the pair has sent under SAs since the other did.
+func (v *View) RunFrom(src netip.Addr) Run {
+	if r := v.latest; r.fromA == (src == v.Pair.Key.A) {
+		return r
+	}
+	return Run{}
+}
+
+// run takes an interval into the run of its sender. Order within an interval is not
+// known: of what went both ways in one second the latter told of is the run.
+func (v *View) run(f *FlowTotal, e *Flow, at Sighting) {
+	r, fromA := &v.latest, e.Key.Src == v.Pair.Key.A
+	if r.Packets == 0 || r.fromA != fromA {
+		*r = Run{fromA: fromA, first: at.earlier(e.Start).moment(), answered: r.last}
+	}
+	r.Packets += e.Packets
+	r.last = f.Last.moment()
 }
 
 // number follows the sequence numbers of an interval.
@@ -110,26 +208,40 @@ func (f *FlowTotal) number(e *Flow, at Sighting) {
 		*n = begin(e.MinSeq)
 		f.count(e)
 	case n.again(e, ahead):
-		f.Restarts++
-		f.Restart = Restart{At: at.earlier(e.Start), After: n.newest, From: e.FirstSeq}
+		f.restart(e, at, n.newest, e.FirstSeq)
 		*n = begin(e.MinSeq)
 		f.count(e)
+	case n.againWithin(e):
+		f.restart(e, at, max(n.newest, e.MaxSeq), e.MinSeq)
+		*n = begin(e.LastSeq + 1)
 	case int32(e.MaxSeq-n.oldest) < 0: // late, of before the first that was seen
 	default:
 		f.count(e)
 	}
 }
 
-// again reports whether an interval begins the numbers anew: all of it lies
-// behind, and numbers come twice, or it begins at the beginning and far behind.
+func (f *FlowTotal) restart(e *Flow, at Sighting, after, from uint32) {
+	f.Restarts++
+	f.Restart = &Restart{At: at.earlier(e.Start), After: after, From: from}
+}
+
+// again reports whether an interval begins the numbers anew: it begins at the
+// beginning, all of it lies behind, and numbers come twice or from far behind.
 // (What is only late fills gaps.)
 func (n *numbering) again(e *Flow, ahead int32) bool {
-	if ahead > 0 {
+	if ahead > 0 || e.FirstSeq > behindReplay {
 		return false
 	}
 	known := int32(e.MinSeq-n.oldest) >= 0
 	twice := known && n.packets+e.Packets > n.span && (e.Packets > 1 || ahead < -1)
-	return twice || (-ahead >= behindReplay && e.FirstSeq <= behindReplay)
+	return twice || -ahead >= behindReplay
+}
+
+// againWithin reports whether the numbers begin anew within an interval: it ends far
+// behind where it began, and holds the beginning.
+func (n *numbering) againWithin(e *Flow) bool {
+	return e.MinSeq <= behindReplay && int32(n.newest-e.MinSeq) >= behindReplay &&
+		int32(e.FirstSeq-e.LastSeq) > 0 && int32(e.MaxSeq-e.LastSeq) >= behindReplay
 }
 
 // count adds an interval that goes on with the numbers.
@@ -177,9 +289,7 @@ func (v *View) Inbound(f *FlowTotal) bool {
 // sawFlowFrame notes the length of one of the first packets of a flow that is
 // known already: octets from the SPI to the end of the packet.
 func (v *View) sawFlowFrame(k FlowKey, length int) {
-	for _, f := range v.Flows {
-		if f.Key == k {
-			f.Lengths |= 1 << (length % 16)
-		}
+	if f := v.flow(k); f != nil {
+		f.Lengths |= 1 << (length % 16)
 	}
 }

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"net/netip"
 	"testing"
 	"time"
 
@@ -49,8 +50,14 @@ func TestNumbersThatBeginAgainAreARestart(t *testing.T) {
 			s.run(1, 1)
 			return s.run(2, 2)
 		}, 1},
-		"a burst":            {func(s *stream) *FlowTotal { s.run(1, 900); return s.run(1, 30) }, 1},
-		"after much loss":    {func(s *stream) *FlowTotal { s.numbered(300, 1, 900, 1, 900); return s.run(1, 30) }, 1},
+		"a burst":         {func(s *stream) *FlowTotal { s.run(1, 900); return s.run(1, 30) }, 1},
+		"after much loss": {func(s *stream) *FlowTotal { s.numbered(300, 1, 900, 1, 900); return s.run(1, 30) }, 1},
+		"within an interval": {func(s *stream) *FlowTotal {
+			s.run(1, 900)
+			s.numbered(400, 901, 250, 1, 1050)
+			return s.run(251, 300)
+		}, 1},
+		"a burst twice":      {func(s *stream) *FlowTotal { s.run(1, 900); s.run(800, 900); return s.run(901, 950) }, 0},
 		"one late packet":    {func(s *stream) *FlowTotal { s.numbered(3, 2, 4, 2, 4); return s.run(1, 1) }, 0},
 		"one packet twice":   {func(s *stream) *FlowTotal { s.run(1, 10); return s.run(10, 10) }, 0},
 		"the end of 32 bits": {func(s *stream) *FlowTotal { s.run(1<<32-9, 1<<32-1); s.run(0, 20); return s.run(21, 30) }, 0},
@@ -68,7 +75,21 @@ func TestNumbersThatBeginAgainAreARestart(t *testing.T) {
 	s := newStream(t)
 	s.run(1, 900)
 	if f := s.run(1, 30); f.Restart.After != 900 || f.Restart.From != 1 || f.Restart.At.IsZero() {
-		t.Errorf("%+v", f.Restart)
+		t.Errorf("%+v", *f.Restart)
+	}
+}
+
+func TestAnSPITowardsSeveralIsShared(t *testing.T) {
+	s := newStream(t)
+	f := s.run(1, 10)
+	if f.Shared {
+		t.Error("one destination")
+	}
+	other := espFlow
+	other.Dst = netip.MustParseAddr("ff02::5")
+	s.flow(other, 0, 0, 1, 11, 11)
+	if !f.Shared {
+		t.Error("the same SPI goes to a group too")
 	}
 }
 
@@ -81,7 +102,7 @@ func TestCountingAnIntervalAllocatesNothing(t *testing.T) {
 	if got := testing.AllocsPerRun(100, func() {
 		n++
 		e.FirstSeq, e.LastSeq, e.MinSeq, e.MaxSeq = n, n, n, n
-		v.applyFlow(e)
+		s.state.addFlow(v, e)
 	}); got != 0 || f.Missing != 0 {
 		t.Errorf("%v allocations, %d missing", got, f.Missing)
 	}

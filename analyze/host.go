@@ -43,6 +43,7 @@ type Host struct {
 	// an SA and no ACQUIRE tells which ones; nil where there is none.
 	Starved *Starvation
 
+	order     uint32 // among the hosts
 	sas       saHistory
 	seen      [2]time.Duration               // Mono of the first and the last event of this host
 	neighbors map[netip.Addr][]neighborState // one for each interface, mostly one

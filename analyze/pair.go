@@ -50,6 +50,8 @@ type View struct {
 	Flows []*FlowTotal
 	// Errors are the ICMP errors about IKE, ESP and AH between the two.
 	Errors []*ICMPError
+	// InvalidSPIs are what the two said in the clear of SPIs that they do not know.
+	InvalidSPIs []*InvalidSPI
 	// Headless are datagrams of which the first IP fragment was not seen.
 	Headless Headless
 	// Need is the outbound SA that this host's traffic with the peer waits
@@ -63,6 +65,7 @@ type View struct {
 	Local, Peer netip.Addr
 
 	sayings []SeenSaying
+	latest  Run
 	unicast [2]Sighting // last frame from Key.A to Key.B, and from B to A
 	touched time.Duration
 	active  bool

@@ -23,11 +23,12 @@ type SALeft struct {
 type SARefusals struct {
 	First, Last Sighting // polls that showed a rise
 	Refused     spd.SAStats
-	// Passed is how many packets it has accepted in that time (struct
-	// xfrm_lifetime_cur).
-	Passed uint64
+	// Passed is how many packets it has accepted in that time, and PassedSince how
+	// many after the first rise (struct xfrm_lifetime_cur).
+	Passed, PassedSince uint64
 
 	before spd.SA // as it was at that poll
+	first  uint64 // packets accepted up to the first rise
 }
 
 // saName identifies an SA as a packet does.
@@ -71,8 +72,8 @@ func (x *saHistory) left(l SALeft, s *spd.SA) {
 	}
 	x.gone[name] = l
 	if r := x.refusals[name]; r != nil { // its successor counts from 0
-		r.before = spd.SA{}
-		r.Refused, r.Passed = spd.SAStats{}, 0
+		r.before, r.first = spd.SA{}, 0
+		r.Refused, r.Passed, r.PassedSince = spd.SAStats{}, 0, 0
 	}
 }
 
@@ -124,12 +125,12 @@ func (x *saHistory) counted(at Sighting, old, s *spd.SA) {
 		if x.refusals == nil {
 			x.refusals = map[saName]*SARefusals{}
 		}
-		r = &SARefusals{First: at, before: *old}
+		r = &SARefusals{First: at, before: *old, first: s.Used.Packets}
 		x.refLog = oldestOut(x.refusals, x.refLog, name)
 		x.refusals[name] = r
 	}
 	if b := &r.before; s.Used.Packets < b.Used.Packets || s.Used.AddTime != b.Used.AddTime || s.Stats.ReplayWindow < b.Stats.ReplayWindow {
-		r.before = spd.SA{} // made anew, it counts from 0
+		r.before, r.first = spd.SA{}, 0 // made anew, it counts from 0
 	}
 	now := spd.SAStats{
 		ReplayWindow:    s.Stats.ReplayWindow - r.before.Stats.ReplayWindow,
@@ -139,7 +140,7 @@ func (x *saHistory) counted(at Sighting, old, s *spd.SA) {
 	if now != r.Refused && now != (spd.SAStats{}) {
 		r.Last = at
 	}
-	r.Refused, r.Passed = now, s.Used.Packets-r.before.Used.Packets
+	r.Refused, r.Passed, r.PassedSince = now, s.Used.Packets-r.before.Used.Packets, s.Used.Packets-r.first
 }
 
 // sameSA reports whether two states of an SA differ in nothing but what it has

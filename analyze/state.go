@@ -33,18 +33,20 @@ type State struct {
 	Frames  uint64 // frames handed to the state
 	Packets uint64 // ESP and AH packets counted
 
-	limits  Limits
-	hosts   map[Origin]*Host
-	pairs   map[PairKey]*list.Element // of recent; the values are *Pair
-	recent  *list.List                // the longest untouched first
-	made    uint64                    // pairs ever made
-	active  []*View
-	spis    map[ikeKey]*ikeEntry
-	spiLog  []ikeKey
-	offers  offers
-	joiner  reassembler
-	scratch Packet
-	trace   Trace
+	limits    Limits
+	hosts     map[Origin]*Host
+	pairs     map[PairKey]*list.Element // of recent; the values are *Pair
+	recent    *list.List                // the longest untouched first
+	made      uint64                    // pairs ever made
+	active    []*View
+	spis      map[ikeKey]*ikeEntry
+	spiLog    []ikeKey
+	offers    offers
+	senders   map[flowSender]*FlowTotal
+	senderLog []flowSender
+	joiner    reassembler
+	scratch   Packet
+	trace     Trace
 }
 
 // SeenLoss is a Lost event that was folded.
@@ -79,7 +81,7 @@ func NewState(l Limits) *State {
 		l.Hosts = 1000
 	}
 	return &State{
-		limits: l, hosts: map[Origin]*Host{}, spis: map[ikeKey]*ikeEntry{},
+		limits: l, hosts: map[Origin]*Host{}, spis: map[ikeKey]*ikeEntry{}, senders: map[flowSender]*FlowTotal{},
 		pairs: map[PairKey]*list.Element{}, recent: list.New(),
 	}
 }
@@ -145,7 +147,7 @@ func (s *State) host(o Origin) *Host {
 	h := s.hosts[o]
 	if h == nil && len(s.Hosts) < s.limits.Hosts {
 		h = newHost(o)
-		h.seen[0] = s.Now.Mono
+		h.seen[0], h.order = s.Now.Mono, uint32(len(s.Hosts))
 		s.hosts[o] = h
 		s.Hosts = append(s.Hosts, h)
 	}
@@ -258,7 +260,7 @@ func (s *State) applyFlow(h *Host, e *Flow) {
 	}
 	src := zoned(e.Key.Src, e.Origin)
 	v := s.view(h, src, zoned(e.Key.Dst, e.Origin))
-	v.sawUnicast(src, v.applyFlow(e))
+	v.sawUnicast(src, s.addFlow(v, e))
 }
 
 // Counterparts returns what other observers saw of the same two hosts: of the same

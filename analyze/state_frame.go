@@ -124,10 +124,14 @@ func (s *State) applyUDP(h *Host, f *Frame, p *Packet, payload []byte, how carri
 		return
 	}
 	m, _ := ike.Parse(rest)
-	if m == nil || m.InitiatorSPI == 0 { // RFC 7296 section 3.1: it must not be zero
+	if m == nil {
 		return
 	}
 	src, dst := zoned(p.Src, f.Origin), zoned(p.Dst, f.Origin)
+	s.invalidSPI(h, m, src, dst)
+	if m.InitiatorSPI == 0 { // RFC 7296 section 3.1: it must not be zero
+		return
+	}
 	e := s.ikeSA(h, m, src, dst)
 	s.view(h, e.view.Pair.Key.A, e.view.Pair.Key.B)
 	if how&firstAlone == 0 {

@@ -19,6 +19,17 @@ const XfrmInTmplMismatch = "XfrmInTmplMismatch"
 // policy selects, and those that the default action drops (__xfrm_policy_check).
 const XfrmInNoPols = "XfrmInNoPols"
 
+// Counters of packets that came and were dropped (xfrm_input): for lack of an SA;
+// because the SA could not verify or decrypt them; by the replay check; because
+// they came with an encapsulation that the SA has not, or without (a selector of
+// the SA counts here too: __xfrm_policy_check).
+const (
+	XfrmInNoStates        = "XfrmInNoStates"
+	XfrmInStateProtoError = "XfrmInStateProtoError"
+	XfrmInStateSeqError   = "XfrmInStateSeqError"
+	XfrmInStateMismatch   = "XfrmInStateMismatch"
+)
+
 // applyKernel folds what a kernel told.
 func (s *State) applyKernel(h *Host, e Event) {
 	switch e := e.(type) {

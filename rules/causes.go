@@ -50,6 +50,10 @@ var causes = []cause{
 	{effect: "nd-no-answer", by: "default-block", within: oneHost},
 	{effect: "policy-one-way", by: "policy-mismatch", within: onePair},
 	{effect: "sa-orphaned", by: "policy-mismatch", within: onePair, effectKind: kindUnused},
+	{effect: "esp-one-way", by: "esp-unknown-spi"},
+	{effect: "esp-one-way", by: "esp-bad-key"},
+	{effect: "esp-one-way", by: "policy-mismatch"},
+	{effect: "sa-orphaned", by: "esp-bad-key", within: onePair, effectKind: kindCutShort},
 	{effect: "sa-orphaned", by: "policy-one-way", within: onePair, effectKind: kindUnused, byKind: kindReqID},
 }
 

@@ -36,6 +36,9 @@ const saNearEnd = (1 << 32) / 10 * 9
 // kindUnused is the kind of finding that a policy's fault may explain.
 const kindUnused = "no policy"
 
+// kindCutShort is the kind whose SAs a peer with the standard's length refuses.
+const kindCutShort = "96 bits"
+
 // saGroup is the SAs between two ends.
 type saGroup struct {
 	*Pass
@@ -397,7 +400,7 @@ func (g *saGroup) cutShort() {
 	if len(bad) == 0 {
 		return
 	}
-	f := g.finding("96 bits", "hmac(sha256) is cut to 96 bits", bad)
+	f := g.finding(kindCutShort, "hmac(sha256) is cut to 96 bits", bad)
 	f.Confidence = Certain
 	f.Explanation = "Linux cuts HMAC-SHA-256 to 96 bits unless told otherwise (auth instead of auth-trunc … 128). The standard is 128 bits: a peer that " +
 		"keeps to it drops every packet (XfrmInStateProtoError), and only one that cuts the same way understands it."

@@ -21,13 +21,13 @@ them.`,
 sign that traffic waits for an SA: neighbour advertisements that a policy caught are counted here too.`, "acquire-stall", "nd-deadlock", "template"),
 	counter("XfrmInNoStates", "a packet came whose SA this host does not have",
 		`The peer uses an SPI that is unknown here: this host has restarted and the peer not noticed, the SA has expired here first, or the
-peer's packets come to the wrong host.`, "SPI", "rekeying"),
+peer's packets come to the wrong host.`, "SPI", "rekeying", "esp-unknown-spi"),
 	counter("XfrmInTmplMismatch", "a packet came in a way that the policy does not want",
 		`A policy of direction in (or fwd) wants IPsec, and the packet came in the clear, or under an SA that does not fit the template
 (another reqid or mode). A neighbour advertisement in the clear counts here where only the other end has a bypass.`, "template", "bypass", "nd-deadlock"),
 	counter("XfrmInStateProtoError", "a packet came and could not be decrypted or verified",
 		`Mostly the keys or algorithms of the two ends differ; else it was damaged, or the ends cut the integrity value to different lengths
-(96 and 128 bits with HMAC-SHA-256).`, "SA", "ESP"),
+(96 and 128 bits with HMAC-SHA-256).`, "SA", "ESP", "esp-bad-key"),
 	counter("XfrmInStateModeError", "a packet came in transport mode for a tunnel, or the reverse",
 		`The ends disagree on the mode.`, "transport mode", "tunnel mode"),
 	counter("XfrmInStateSeqError", "a packet came whose sequence number was seen, or is too old",

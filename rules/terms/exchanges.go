@@ -53,6 +53,12 @@ traffic (IKE_AUTH, CREATE_CHILD_SA, quick mode).`,
 		See: []string{"proposal"}, Sources: []string{"RFC 7296 section 3.10.1"},
 	},
 	{
+		Name: "INVALID_SPI", Short: "the other end has no SA for the SPI that came",
+		Text: `It has lost the SA, by a restart mostly. It may say so in the clear, since there may be no IKE SA left either; most daemons
+say nothing, and drop.`,
+		See: []string{"SPI", "esp-unknown-spi"}, Sources: []string{"RFC 7296 section 1.5"},
+	},
+	{
 		Name: "INVALID_KE_PAYLOAD", Short: "the other end wants another Diffie-Hellman group",
 		Text: `It names the group, and the initiator begins again with it. Once is usual; again and again means that the two ends do not
 agree.`,

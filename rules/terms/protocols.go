@@ -21,6 +21,12 @@ cannot pass a NAT, which changes what it protects. ESP without encryption does n
 		See: []string{"ESP"}, Sources: []string{"RFC 4302"},
 	},
 	{
+		Name: "ICMP", Also: []string{"ICMPv6", "port unreachable", "packet too big"}, Short: "the messages by which hosts and routers tell of errors, and ping",
+		Text: `An error quotes the beginning of the packet that it is about: no route, port unreachable, protocol unreachable (ESP is not
+known there), prohibited by an administrator, too big. Firewalls often drop them, and then nothing tells why packets vanish.`,
+		See: []string{"ESP", "neighbour discovery"}, Sources: []string{"RFC 792", "RFC 4443"},
+	},
+	{
 		Name: "IPComp", Also: []string{"IP payload compression"}, Short: "compression before encryption",
 		Text:    `IPComp is IP protocol 108. It goes inside ESP, since what is encrypted cannot be compressed any more.`,
 		Sources: []string{"RFC 3173"},
