@@ -194,7 +194,7 @@ func reportSilence(p *Pass, src netip.Addr) bool {
 		return false
 	}
 	f := latestFrom(p, src)
-	if f == nil || !p.alive() || f.Key.Dst.IsMulticast() {
+	if f == nil || f.Key.Dst.IsMulticast() || !p.heard(espTo(p, src), &run, f) {
 		return false
 	}
 	refused := espRefused(p, f)
@@ -219,7 +219,10 @@ func reportSilence(p *Pass, src netip.Addr) bool {
 	default:
 		r.Explanation += " That may well be so: some traffic has no answer. If this traffic should have one, ESP is dropped on the way, or at the other end."
 	}
-	r.Remedies = append([]remedy.Remedy{watchOn(f.Key.Dst)}, passESP(f.Key)...)
+	r.Remedies = []remedy.Remedy{watchOn(f.Key.Dst)}
+	if r.Severity == Error {
+		r.Remedies = append(r.Remedies, passESP(f.Key)...)
+	}
 	p.Report(r)
 	return true
 }
@@ -232,25 +235,20 @@ func sinceWords(f *analyze.FlowTotal, run *analyze.Run) string {
 	return fmt.Sprintf(" since %s UTC", at.Time.UTC().Format("15:04:05"))
 }
 
-// alive reports whether the pair has SAs, as far as can be seen: IKE has gone both
-// ways, or the kernel has SAs in both directions.
-func (p *Pass) alive() bool {
-	for _, sa := range p.View.IKE {
-		if sa.BothSpoke() {
-			return true
-		}
+// heard reports whether anything at all came from the other host, IKE or an answer to
+// ARP, while the run lasted or not long before: it is there, and what comes from it
+// is recorded.
+func (p *Pass) heard(other netip.Addr, run *analyze.Run, f *analyze.FlowTotal) bool {
+	at := p.View.LastUnicast(other)
+	return !at.IsZero() && run.First(f).Mono-at.Mono <= otherWithin
+}
+
+// espTo returns the other host of the pair.
+func espTo(p *Pass, a netip.Addr) netip.Addr {
+	if k := p.View.Pair.Key; a == k.A {
+		return k.B
 	}
-	if !p.Host.KernelSeen || !p.View.Local.IsValid() {
-		return false
-	}
-	local, peer := p.View.Local.WithZone(""), p.View.Peer.WithZone("")
-	there, back := false, false
-	for i := range p.Host.DB.SAs {
-		s := &p.Host.DB.SAs[i]
-		there = there || (s.Usable() && s.Src == local && s.Dst == peer)
-		back = back || (s.Usable() && s.Src == peer && s.Dst == local)
-	}
-	return there && back
+	return p.View.Pair.Key.A
 }
 
 // latestFrom returns the flow of a host that was seen last.

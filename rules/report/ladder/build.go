@@ -2,9 +2,11 @@ package ladder
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"ipsecdiag/analyze"
@@ -229,6 +231,20 @@ func (b *builder) markOne(m Mark, e *rules.Evidence) {
 			}
 		}
 	}
+	for n := range b.steps {
+		if slices.ContainsFunc(b.steps[n].Items, func(i *timeline.Item) bool { return within(i, e) }) {
+			b.steps[n].Marks = append(b.steps[n].Marks, m)
+			return
+		}
+	}
+}
+
+// within reports whether evidence is a packet of a run of ESP: it names the SPI, and
+// its time is between the first packet and the last.
+func within(i *timeline.Item, e *rules.Evidence) bool {
+	f, ok := i.Event.(*analyze.Flow)
+	return ok && i.At.Origin.String() == e.Origin && !e.Time.Before(f.Start) && !e.Time.After(f.End) &&
+		strings.Contains(e.Text, fmt.Sprintf("SPI %#x", f.Key.SPI))
 }
 
 // gap counts what was not kept between two items of the pair's record.
