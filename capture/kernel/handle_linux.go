@@ -26,7 +26,7 @@ func (h *Handle) Policies(ctx context.Context) (out []spd.Policy, err error) {
 // SAs reads the SAD, without keys.
 func (h *Handle) SAs(ctx context.Context) (out []spd.SA, err error) {
 	err = h.do(ctx, "read SAs", func(w *waiter) error {
-		out, err = dumpSAs(w)
+		out, err = dumpSAs(w, nil)
 		return explain(err)
 	})
 	return out, err

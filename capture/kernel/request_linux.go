@@ -112,9 +112,11 @@ func (a *answers) fail(err error) {
 }
 
 // dump reads a table, anew where it changed while it was read. What could be
-// read is returned with the error. decode appends what it makes of an entry.
-func dump[T any](w *waiter, q request, decode func([]T, []byte) ([]T, error)) (out []T, err error) {
+// read is returned with the error. decode appends what it makes of an entry, into
+// room as far as that goes.
+func dump[T any](w *waiter, q request, room []T, decode func([]T, []byte) ([]T, error)) (out []T, err error) {
 	q.flags |= unix.NLM_F_DUMP
+	out = room
 	for range dumpTries {
 		out = out[:0]
 		err = ask(w, q, func(b []byte) (err error) {

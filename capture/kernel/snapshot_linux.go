@@ -95,7 +95,7 @@ func (p *parts) xfrm() {
 	var err error
 	p.s.Policies, err = dumpPolicies(p.r.w)
 	p.note(analyze.PartPolicies, err)
-	p.s.SAs, err = dumpSAs(p.r.w)
+	p.s.SAs, err = dumpSAs(p.r.w, nil)
 	p.note(analyze.PartSAs, err)
 	if p.s.Defaults, err = readDefaults(p.r.w); !errors.Is(err, unix.EINVAL) { // before Linux 5.14
 		p.note(analyze.PartDefaults, err)

@@ -21,15 +21,15 @@ const (
 // xfrm_policy_walk).
 func dumpPolicies(w *waiter) ([]spd.Policy, error) {
 	q := request{protocol: unix.NETLINK_XFRM, kind: nl.XFRM_MSG_GETPOLICY, answer: nl.XFRM_MSG_NEWPOLICY}
-	out, err := dump(w, q, one(decodePolicy))
+	out, err := dump(w, q, nil, one(decodePolicy))
 	slices.Reverse(out)
 	return out, err
 }
 
-// dumpSAs reads the SAD, without keys.
-func dumpSAs(w *waiter) ([]spd.SA, error) {
+// dumpSAs reads the SAD, without keys, into room as far as that goes.
+func dumpSAs(w *waiter, room []spd.SA) ([]spd.SA, error) {
 	q := request{protocol: unix.NETLINK_XFRM, kind: nl.XFRM_MSG_GETSA, answer: nl.XFRM_MSG_NEWSA}
-	return dump(w, q, one(decodeSA))
+	return dump(w, q, room, one(decodeSA))
 }
 
 // readDefaults reads the default actions. Kernels before 5.14 have none and
@@ -76,7 +76,7 @@ func dumpNeighbors(w *waiter) ([]analyze.Neighbor, error) {
 		protocol: unix.NETLINK_ROUTE, kind: unix.RTM_GETNEIGH, answer: unix.RTM_NEWNEIGH,
 		data: make([]byte, unix.SizeofNdMsg), limit: maxNeighbors,
 	}
-	return dump(w, q, some(decodeUnicastNeighbor))
+	return dump(w, q, nil, some(decodeUnicastNeighbor))
 }
 
 // decodeUnicastNeighbor leaves out what needs no resolution: multicast groups,
@@ -92,7 +92,7 @@ func dumpLinks(w *waiter) ([]analyze.Link, error) {
 		protocol: unix.NETLINK_ROUTE, kind: unix.RTM_GETLINK, answer: unix.RTM_NEWLINK,
 		data: make([]byte, unix.SizeofIfInfomsg),
 	}
-	return dump(w, q, one(decodeLink))
+	return dump(w, q, nil, one(decodeLink))
 }
 
 func dumpAddresses(w *waiter) ([]analyze.Address, error) {
@@ -100,7 +100,7 @@ func dumpAddresses(w *waiter) ([]analyze.Address, error) {
 		protocol: unix.NETLINK_ROUTE, kind: unix.RTM_GETADDR, answer: unix.RTM_NEWADDR,
 		data: make([]byte, unix.SizeofIfAddrmsg),
 	}
-	return dump(w, q, some(decodeAddress))
+	return dump(w, q, nil, some(decodeAddress))
 }
 
 // dumpRoutes reads the main table of both families.
@@ -112,7 +112,7 @@ func dumpRoutes(w *waiter) ([]analyze.Route, error) {
 		routes, err := dump(w, request{
 			protocol: unix.NETLINK_ROUTE, kind: unix.RTM_GETROUTE, answer: unix.RTM_NEWROUTE,
 			data: header, limit: maxRoutes,
-		}, func(out []analyze.Route, b []byte) ([]analyze.Route, error) {
+		}, nil, func(out []analyze.Route, b []byte) ([]analyze.Route, error) {
 			routes, err := decodeRoutes(b)
 			return append(out, routes...), err
 		})

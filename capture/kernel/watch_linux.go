@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/spd"
 	"ipsecdiag/capture/netns"
 
 	"golang.org/x/sys/unix"
@@ -80,7 +81,8 @@ type watcher struct {
 	neighbors neighborTable
 	young     youngSAs
 	refused   refusedSAs
-	sockets   uint32 // number of socket policies
+	room      []spd.SA // for dumps, which come each second while there are larval SAs
+	sockets   uint32   // number of socket policies
 
 	nextPoll   time.Time
 	polls      int

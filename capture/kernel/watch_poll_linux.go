@@ -97,7 +97,8 @@ func (w *watcher) pollSAs() error {
 	}
 	w.young.begin(count)
 	w.refused.begin()
-	now, err := dumpSAs(w.w)
+	now, err := dumpSAs(w.w, w.room)
+	w.room = now[:0]
 	w.young.cost.end()
 	if err != nil {
 		w.young.due = true

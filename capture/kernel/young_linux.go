@@ -26,6 +26,7 @@ func youngKeyOf(sa *spd.SA) youngKey {
 type youngSAs struct {
 	known   map[youngKey]spd.SA
 	touched map[youngKey]bool // notified since the dump began
+	present map[youngKey]bool // in the last dump
 	count   uint32            // number of SAs at the last dump
 	due     bool
 	cost    cost
@@ -81,11 +82,14 @@ func (y *youngSAs) forget(sa *spd.SA) {
 // differences takes in a dump and returns what nobody had told.
 func (y *youngSAs) differences(now []spd.SA) []*analyze.SAChange {
 	var out []*analyze.SAChange
-	present := make(map[youngKey]bool, len(y.known))
+	if y.present == nil {
+		y.present = map[youngKey]bool{}
+	}
+	clear(y.present)
 	for i := range now {
 		sa := &now[i]
 		k := youngKeyOf(sa)
-		present[k] = true
+		y.present[k] = true
 		if _, ok := y.known[k]; ok || !young(sa) || y.touched[k] {
 			continue
 		}
@@ -93,7 +97,7 @@ func (y *youngSAs) differences(now []spd.SA) []*analyze.SAChange {
 		out = append(out, &analyze.SAChange{Change: analyze.Added, SA: *sa})
 	}
 	for k, sa := range y.known {
-		if !present[k] {
+		if !y.present[k] {
 			delete(y.known, k)
 			out = append(out, &analyze.SAChange{Change: analyze.Deleted, SA: sa})
 		}
