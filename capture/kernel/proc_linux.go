@@ -85,11 +85,7 @@ func (p proc) sysctls(patterns ...sysctlPattern) (map[string]string, error) {
 	out := map[string]string{}
 	var first error
 	for _, pat := range patterns {
-		files, err := filepath.Glob(filepath.Join(string(p), "sys", pat.glob))
-		if err != nil {
-			return out, err
-		}
-		for _, file := range files {
+		for _, file := range expand(filepath.Join(string(p), "sys"), strings.Split(pat.glob, "/")) {
 			b, err := os.ReadFile(file)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) && first == nil {
 				first = err
@@ -101,6 +97,26 @@ func (p proc) sysctls(patterns ...sysctlPattern) (map[string]string, error) {
 		}
 	}
 	return out, first
+}
+
+// expand returns the files that a pattern may mean, there or not. Unlike
+// filepath.Glob it reads no directory in which the pattern names the file: that
+// of one interface has a hundred.
+func expand(dir string, pattern []string) (files []string) {
+	for i, part := range pattern {
+		if !strings.ContainsAny(part, "*[") {
+			dir = filepath.Join(dir, part)
+			continue
+		}
+		entries, _ := os.ReadDir(dir) // what is not there has no files
+		for _, e := range entries {
+			if ok, _ := filepath.Match(part, e.Name()); ok {
+				files = append(files, expand(filepath.Join(dir, e.Name()), pattern[i+1:])...)
+			}
+		}
+		return files
+	}
+	return []string{dir}
 }
 
 // sysctlName turns a path into a dotted name. As sysctl(8) does, it writes the
