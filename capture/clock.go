@@ -39,14 +39,24 @@ func newSmoothClock(read func() (int64, time.Duration)) *smoothClock {
 // now returns the time in nanoseconds since 1970, and by how much the wall clock
 // was set since the last call, 0 if it was not.
 func (c *smoothClock) now() (now int64, step time.Duration) {
-	wall, mono := c.read()
+	wall, mono, drift := c.measure()
+	if drift.Abs() > stepThreshold {
+		// The two clocks are read one after the other, and a busy machine may pause
+		// in between: only what the second reading shows as well is a step.
+		wall, mono, drift = c.measure()
+	}
 	c.mono = mono
-	drift := time.Duration(wall - c.steps - c.zero - int64(mono))
 	if drift.Abs() > stepThreshold {
 		c.before, c.steps, c.stepped = c.steps, c.steps+int64(drift), mono
 		step = drift
 	}
 	return wall - c.steps, step
+}
+
+// measure reads both clocks, and by how much they have parted.
+func (c *smoothClock) measure() (wall int64, mono, drift time.Duration) {
+	wall, mono = c.read()
+	return wall, mono, time.Duration(wall - c.steps - c.zero - int64(mono))
 }
 
 // wall returns the wall clock's time for one of the smooth clock.
