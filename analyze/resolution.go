@@ -15,6 +15,7 @@ type Resolution struct {
 	First, Last Sighting
 	Count       int
 	Unicast     int // of Count: NUD probes, sent to the target itself
+	Repeats     int // of Count: within reaskWindow of the one before
 
 	// Reasked counts answers that did not end the search: the asker solicited
 	// again within reaskWindow of an answer.
@@ -46,7 +47,10 @@ func (r *Resolution) solicited(at Sighting, unicast bool) {
 		}
 	}
 	if r.Count == 0 || at.Mono-r.Last.Mono > roundPause {
-		r.First, r.Count, r.Unicast = at, 0, 0
+		r.First, r.Count, r.Unicast, r.Repeats = at, 0, 0, 0
+	}
+	if r.Count > 0 && at.Mono-r.Last.Mono < reaskWindow {
+		r.Repeats++
 	}
 	r.Count++
 	r.Last = at
@@ -58,7 +62,7 @@ func (r *Resolution) solicited(at Sighting, unicast bool) {
 func (r *Resolution) answered(at Sighting, dir Direction) {
 	r.Answered++
 	r.LastAnswer, r.AnswerDir = at, dir
-	r.Count, r.Unicast = 0, 0
+	r.Count, r.Unicast, r.Repeats = 0, 0, 0
 }
 
 // Open reports whether solicitations stand unanswered.

@@ -34,8 +34,13 @@ func TestASearchCountsItsSolicitationsUntilTheAnswer(t *testing.T) {
 	s.pass(time.Second)
 	s.frame(ask(t))
 	r := s.search()
-	if !r.Open() || r.Count != 2 || r.First != first || r.Last != s.state.Now || r.Unicast != 0 || r.ARP {
+	if !r.Open() || r.Count != 2 || r.Repeats != 1 || r.First != first || r.Last != s.state.Now || r.Unicast != 0 || r.ARP {
 		t.Errorf("before the answer: %+v", r)
+	}
+	s.pass(20 * time.Second)
+	s.frame(ask(t))
+	if r.Count != 3 || r.Repeats != 1 {
+		t.Errorf("a probe long after: %+v", r)
 	}
 	s.frame(tell(t))
 	if r.Open() || r.Answered != 1 || r.LastAnswer != s.state.Now || r.Count != 0 {

@@ -19,7 +19,7 @@ var IKENoResponse = &Rule{
 		Cause: "The requests do not arrive, or nobody takes them, or the answers do not come back: no IKE daemon runs at the peer, a firewall " +
 			"drops UDP port 500 at the peer or on the way, the address is another's, or the way back is another and closed. A tap on the peer " +
 			"shows a request also where the peer's own firewall drops it: it comes before the firewall.",
-		Recognised: "A request that was sent at least three times over 5 s (strongSwan sends again after 4, 11.2, 24 s, libreswan after 0.5, " +
+		Recognised: "A request that was sent at least three times over 10 s (strongSwan sends again after 4, 11.2, 24 s, libreswan after 0.5, " +
 			"1.5, 3.5 s), and nothing from the other side since; of dead peer detection (INFORMATIONAL) four times over 20 s. Or a request that " +
 			"is answered each time, and sent again all the same: the answers are lost. Certain where an ICMP error refuses the request, where " +
 			"the peer's kernel is seen and no IKE daemon listens there, or where both ends were observed; from one end alone it is likely, since " +

@@ -36,13 +36,14 @@ type silence struct {
 }
 
 // Bounds beyond which an exchange is held to be stuck. A request that was sent
-// three times over 5 s has lost more than a packet to bad luck (see
-// stallNoReply). What was answered and is asked for again may have lost as many
-// answers: one more, and 10 s. Dead peer detection may meet a peer that restarts:
-// three retransmissions of strongSwan last 24 s.
+// three times over 10 s has lost more than a packet to bad luck, and the peer had
+// time to answer even while it is busy with fifty others: strongSwan's third is sent
+// after 11.2 s, libreswan's fifth after 7.5 s. What was answered and is asked for
+// again may have lost as many answers: one more. Dead peer detection may meet a peer
+// that restarts: three retransmissions of strongSwan last 24 s.
 const (
 	silentSent    = stallRepeats + 1
-	silentTime    = stallNoReply
+	silentTime    = 10 * time.Second
 	unheardSent   = 4
 	unheardTime   = 10 * time.Second
 	deadSent      = 4

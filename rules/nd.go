@@ -210,11 +210,12 @@ func mutual(p *Pass, c *ndCase) bool {
 }
 
 // silent is the case that nobody answers and IPsec has no part in it that can
-// be seen.
+// be seen. Who gets no answer asks again each second (RETRANS_TIMER). Probes that
+// come one by one had their answers, be it where this observer does not look.
 func silent(p *Pass, c ndCase) ndCase {
 	c.kind = ndFine
 	r := c.res
-	if r.Open() && r.Count >= 3 && p.Since(r.First) >= ndResolution+2*time.Second && p.Since(r.Last) < 2*ndResolution {
+	if r.Open() && r.Repeats >= 2 && p.Since(r.First) >= ndResolution+2*time.Second && p.Since(r.Last) < 2*ndResolution {
 		c.kind = ndSilent
 	}
 	return c

@@ -278,6 +278,10 @@ func TestOnlyPeersOnTheLinkAreAffected(t *testing.T) {
 			k.Addresses, k.Routes, k.Links = nil, nil, nil
 			k.Missing = []string{"addresses: not in the text", "routes: not in the text"}
 		}, "nd-under-policy warning likely", "fd00::1 ↔ fd00::2"},
+		{"such a text, and another subnet's address", behind, func(k *analyze.KernelState) {
+			k.Addresses, k.Routes, k.Links = nil, nil, nil
+			k.Missing = []string{"addresses: not in the text", "routes: not in the text"}
+		}, "", "2001:db8::1 ↔ fd00::2"}, // for information
 		{"::/0 catches it with the router", wide, defaultRoute, under, "host teapot"},
 		{"::/0, and the router is bypassed", list(wide, nd(1, "out in", "135 136")), defaultRoute, "", ""},
 		{"a network, and a neighbour that is looked for in vain", []spd.Policy{

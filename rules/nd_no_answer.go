@@ -17,7 +17,7 @@ var NDNoAnswer = &Rule{
 		Symptom: "The peer's link-layer address cannot be found, so that neither IKE nor anything else reaches it.",
 		Cause: "The peer is switched off, is on another link or VLAN, has another address, or its firewall or a switch drops the question " +
 			"or the answer (ICMPv6 types 135 and 136; ARP with IPv4). IPsec has no part in it that can be seen.",
-		Recognised: "At least three solicitations over more than 5 s (one full resolution lasts 3 s) without any answer, the peer starts no " +
+		Recognised: "At least three solicitations in a row, and more than 5 s (one full resolution lasts 3 s) without any answer, the peer starts no " +
 			"IKE, and where its kernel is seen, its policies let the advertisement pass. A warning where the two hosts are to speak IPsec, else " +
 			"only for information.",
 		Remedy: "See that the peer is up and has this address on this link: look at its addresses, at the VLAN, and at firewalls that drop " +

@@ -41,7 +41,7 @@ func auditNDUnderPolicy(p *Pass) {
 func reportUnderPolicy(p *Pass, a *ndAudit) {
 	f := ndFinding(p, a)
 	switch {
-	case a.manual(p.Host):
+	case a.manual(p.Host), a.distant():
 		f.Severity = Info
 	case !a.direct, a.mayNotAsk():
 		f.Severity = Warning
@@ -75,6 +75,16 @@ func (a *ndAudit) manual(h *analyze.Host) bool {
 		return false
 	}
 	return !slices.ContainsFunc(a.caught, func(q *ndPacket) bool { return !a.carries(q) || mortal(&q.verdict) })
+}
+
+// distant reports whether nothing tells that the peer is on the same link, and its
+// subnet prefix (RFC 4291 section 2.5.1) is another: behind a router, most likely.
+func (a *ndAudit) distant() bool {
+	if a.direct || !a.local.IsGlobalUnicast() || !a.peer.IsGlobalUnicast() {
+		return false
+	}
+	here, err := a.local.Prefix(64)
+	return err == nil && !here.Contains(a.peer)
 }
 
 func mortal(v *spd.Verdict) bool {

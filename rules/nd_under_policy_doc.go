@@ -12,7 +12,7 @@ var ndUnderPolicyDoc = Doc{
 	Recognised: "The policies, addresses, routes and neighbours of a host are looked at, without traffic: for every peer on the same link " +
 		"(a connected route or a neighbour entry) each packet of neighbour discovery is looked up. An error for such a peer; a " +
 		"warning, and likely only, where it cannot be told whether the peer is on the same link, or asks at all, since this host's own " +
-		"entry for it is permanent. A peer behind a router is left out, so " +
+		"entry for it is permanent; for information where the two have different /64 prefixes besides. A peer behind a router is left out, so " +
 		"is what two permanent neighbour entries make needless. For information only where SAs made by hand, without a lifetime, carry it. Silent where a bypass wins for all of them.",
 	Remedy: "Let ICMPv6 types 135 and 136 pass in both directions on both hosts, at a better priority. With strongSwan, pass shunts do " +
 		"that; libreswan installs such bypasses by itself.",
