@@ -127,6 +127,7 @@ func (o *ikeOutcome) judgeQuick(p *Pass) {
 		case x.Answered():
 			o.end, o.answer = ikeUp, x.Response.First()
 			return
+		case i == 0: // the capture began with it: what is seen may be its third message
 		case x.Round == 0:
 			asked = x
 		}
