@@ -17,6 +17,7 @@ type Kind string
 // The kinds, one for each event type.
 const (
 	KindFrame    Kind = "frame"
+	KindClear    Kind = "clear"
 	KindFlow     Kind = "flow"
 	KindSnapshot Kind = "snapshot"
 	KindAcquire  Kind = "acquire"
@@ -41,6 +42,8 @@ func KindOf(e Event) Kind {
 		return KindFrame
 	case *Flow:
 		return KindFlow
+	case *Clear:
+		return KindClear
 	case *Snapshot:
 		return KindSnapshot
 	case *Acquire:
@@ -72,6 +75,8 @@ func newEvent(k Kind) Event {
 		return new(Frame)
 	case KindFlow:
 		return new(Flow)
+	case KindClear:
+		return new(Clear)
 	case KindSnapshot:
 		return new(Snapshot)
 	case KindAcquire:

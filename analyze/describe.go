@@ -35,6 +35,8 @@ func Describe(e Event) string {
 		return fmt.Sprintf("frame of %d bytes, direction %s", e.OrigLen, e.Direction)
 	case *Flow:
 		return describeFlow(e)
+	case *Clear:
+		return fmt.Sprintf("in the clear: %s, %d packets, direction %s", e.Key, e.Packets, e.Direction)
 	case *Snapshot:
 		return fmt.Sprintf("snapshot: %d policies, %d SAs, %d neighbours", len(e.Policies), len(e.SAs), len(e.Neighbors))
 	case *Acquire:

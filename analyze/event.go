@@ -8,7 +8,7 @@ import (
 )
 
 // Event is one thing that was seen on the wire or in a kernel. The set of
-// events is closed: Frame, Flow, Snapshot, Acquire, Expire, PolicyChange,
+// events is closed: Frame, Flow, Clear, Snapshot, Acquire, Expire, PolicyChange,
 // SAChange, NeighborChange, Counters, Daemon, Lost and Tick.
 //
 // Events are handed on by pointer and must not be changed by who receives them.
@@ -144,6 +144,32 @@ type Flow struct {
 	// Longest is the length of the longest packet, on the wire, link layer
 	// included; 0 where whoever counted did not tell.
 	Longest uint32 `json:"longest,omitempty"`
+}
+
+// ClearKey identifies packets that went in the clear. For ICMP and ICMPv6 SrcPort
+// is the type and DstPort the code, as in spd.Flow.
+type ClearKey struct {
+	Src     netip.Addr `json:"src"`
+	Dst     netip.Addr `json:"dst"`
+	Proto   uint8      `json:"proto"`
+	SrcPort uint16     `json:"sport,omitempty"`
+	DstPort uint16     `json:"dport,omitempty"`
+}
+
+// Clear is what one ClearKey carried in one interval, of packets between hosts
+// that policies are about (Host.Guards). They are counted live only: what a file
+// holds is not told from what the tap shows after decryption. The header's time is
+// the interval's end.
+type Clear struct {
+	Header    `json:"-"`
+	Key       ClearKey  `json:"key"`
+	Direction Direction `json:"dir"`
+	Start     time.Time `json:"start"` // of the first packet in the interval
+	End       time.Time `json:"end"`   // of the last packet
+	// Packets are those that were looked at; where there were very many, there
+	// were more (Some).
+	Packets uint64 `json:"packets"`
+	Some    bool   `json:"some,omitempty"`
 }
 
 // Snapshot is the kernel's IPsec state at one moment. Large ones are split in

@@ -50,6 +50,7 @@ type Host struct {
 	counters  map[string]*series
 	needs     []*Need // open ones
 	changes   uint64  // of the policies and SAs
+	removed   []RemovedPolicy
 }
 
 type neighborState struct {
@@ -196,7 +197,9 @@ func (h *Host) applySnapshot(s *Snapshot) {
 	h.Release, h.Links, h.Addresses, h.Routes = s.Release, s.Links, s.Addresses, s.Routes
 	h.Listeners, h.Missing, h.Notes = s.Listeners, s.Missing, s.Notes
 	h.Sysctls = maps.Clone(s.Sysctls)
+	was := h.DB.Policies
 	h.DB = s.Database()
+	h.unguarded(at, was)
 	old := h.neighbors
 	h.neighbors = make(map[netip.Addr][]neighborState, len(s.Neighbors))
 	for _, n := range s.Neighbors {
@@ -241,6 +244,7 @@ func (h *Host) applyCounters(at Sighting, values map[string]uint64) {
 
 func (h *Host) applyPolicy(e *PolicyChange) {
 	h.PoliciesChanged = Seen(e)
+	h.loses(e)
 	if e.Defaults != nil {
 		h.DB.Defaults = *e.Defaults
 		return

@@ -60,6 +60,9 @@ type View struct {
 	// Expiries are the ends of lifetimes of SAs between the two, as the
 	// observer's kernel told them, the latest last.
 	Expiries []*Expiry
+	// Leaks are packets between the two that went in the clear though something
+	// says that they are to be protected.
+	Leaks []*Leak
 	// Local and Peer are the pair's addresses from this host's side; both
 	// invalid where neither or both are its own.
 	Local, Peer netip.Addr

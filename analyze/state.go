@@ -135,6 +135,8 @@ func (s *State) applySeen(e Event) {
 	case *Flow:
 		s.Packets += e.Packets
 		s.applyFlow(h, e)
+	case *Clear:
+		s.applyClear(h, e)
 	default:
 		s.applyKernel(h, e)
 	}

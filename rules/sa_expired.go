@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -24,7 +25,7 @@ var SAExpired = &Rule{
 			"or where the SA was made by hand. The policy stays, and its packets are dropped for lack of an SA.",
 		Recognised: "The kernel tells of the hard expiry (XFRM_MSG_EXPIRE), no usable SA between the two stands in its place, and a policy that " +
 			"still wants it drops packets: XfrmOutNoStates rises, or the kernel asks for an SA. Where nobody listens for ACQUIREs that is " +
-			"so at once, else after 10 s without any IKE message that would make an SA. On the receiving side: packets still come under " +
+			"told at once, else after 30 s without any IKE message that would make an SA. On the receiving side: packets still come under " +
 			"the SA that is gone, and XfrmInNoStates rises. Nothing is said of an idle link whose policy brings up an SA on " +
 			"demand, nor where IKE is at work. It needs the kernel of that end.",
 		Remedy: "Switch rekeying on at one end at least (strongSwan: leave out rekey_time = 0 in the child's section; libreswan: rekey = yes), see " +
@@ -69,17 +70,31 @@ func successor(h *analyze.Host, s *spd.SA) *spd.SA {
 	return nil
 }
 
-// negotiating reports whether IKE has tried to make an SA since one expired: if
-// it fails, that is what is to be told.
+// negotiating reports whether IKE has tried to make an SA since one expired or
+// was about to: if it fails, that is what is to be told. The longest pause of
+// strongSwan's retransmission is 42 s.
 func negotiating(p *Pass, x *analyze.Expiry) bool {
 	for _, sa := range p.View.IKE {
-		for _, sp := range []*analyze.Speaker{&sa.FromInitiator, &sa.FromResponder} {
-			if sp.Messages > 0 && establishing(sp.Exchange) && sp.LastSent.Mono > x.Hard.Mono-stallNoIKE {
+		for i := range sa.Exchanges {
+			e := &sa.Exchanges[i]
+			last := max(e.Request.Last().Mono, e.Response.Last().Mono)
+			if establishing(e.Type) && last > x.Hard.Mono-ikeWindow(0) {
 				return true
 			}
 		}
 	}
-	return false
+	ends := spd.EndsOf(&x.SA)
+	return slices.ContainsFunc(p.Host.DB.SAs, func(o spd.SA) bool { return o.Reserved() && spd.EndsOf(&o) == ends })
+}
+
+// unreplaced is for how long an SA must be missed until it counts as not replaced:
+// where a daemon listens, as long as strongSwan gives an IKE SA that is half open;
+// where nobody does, nobody is waited for.
+func unreplaced(h *analyze.Host) time.Duration {
+	if len(h.Daemons()) == 0 {
+		return 0
+	}
+	return stallFailing
 }
 
 // expiredOut reports packets that the end of an outbound SA has left without
@@ -92,10 +107,7 @@ func expiredOut(p *Pass, x *analyze.Expiry) bool {
 	lost, first, last := p.Host.Rise(analyze.XfrmOutNoStates, x.Hard.Mono)
 	n := p.View.Need
 	asked := n != nil && n.Open() && n.Since.Mono >= x.Hard.Mono
-	wait := stallNoIKE
-	if len(p.Host.Daemons()) == 0 {
-		wait = 0
-	}
+	wait := unreplaced(p.Host)
 	if (lost == 0 || p.Since(first) < wait) && (!asked || p.Since(n.Since) < wait) {
 		return false
 	}
@@ -152,7 +164,7 @@ func expiredIn(p *Pass, x *analyze.Expiry) bool {
 		}
 		n := fl.PacketsBetween(x.Hard.Mono+time.Second, p.Now)
 		lost, _, last := p.Host.Rise(xfrmInNoStates, x.Hard.Mono)
-		if n < mismatchPackets || lost == 0 {
+		if n < mismatchPackets || lost == 0 || fl.Last.Mono-x.Hard.Mono < unreplaced(p.Host) {
 			continue
 		}
 		f := p.Finding()
@@ -219,11 +231,30 @@ func expiryEvidence(x *analyze.Expiry) []Evidence {
 
 func expiredRemedies(p *Pass, x *analyze.Expiry) []remedy.Remedy {
 	if len(p.Host.Daemons()) == 0 {
-		return []remedy.Remedy{startDaemon()}
+		return []remedy.Remedy{startDaemon(), {
+			Action: "bring-up", Params: map[string]string{"local": x.SA.Src.String(), "peer": x.SA.Dst.String()},
+			Title:   "or, where SAs are made by hand, make them anew, without a lifetime or with one that somebody looks after",
+			Command: fmt.Sprintf("ipsecdiag fix bring-up --local %s --peer %s", p.own(x), p.other(x)),
+		}}
 	}
 	return []remedy.Remedy{{
 		Action: "rekey", Params: map[string]string{"local": x.SA.Src.String(), "peer": x.SA.Dst.String()},
 		Title:   "let the daemon replace SAs in time: in swanctl.conf leave rekey_time = 0 out of the child's section (1h is the default; libreswan: rekey=yes), then load it and bring the connection up again",
 		Command: "swanctl --load-all",
 	}}
+}
+
+// own and other are the ends of an SA from this host's side.
+func (p *Pass) own(x *analyze.Expiry) netip.Addr {
+	if p.Host.Owns(x.SA.Src) {
+		return x.SA.Src
+	}
+	return x.SA.Dst
+}
+
+func (p *Pass) other(x *analyze.Expiry) netip.Addr {
+	if p.Host.Owns(x.SA.Src) {
+		return x.SA.Dst
+	}
+	return x.SA.Src
 }

@@ -89,6 +89,15 @@ func (db *Database) DeletePolicy(id Identity) bool {
 	return true
 }
 
+// FindPolicy returns the policy with that identity, nil where there is none. It is
+// valid until the policies change.
+func (db *Database) FindPolicy(id Identity) *Policy {
+	if i := db.findPolicy(id); i >= 0 {
+		return &db.Policies[i]
+	}
+	return nil
+}
+
 // findPolicy returns the place of the policy with that identity, -1 where there
 // is none.
 func (db *Database) findPolicy(id Identity) int {

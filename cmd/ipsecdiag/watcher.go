@@ -31,8 +31,10 @@ type watcher struct {
 	counting string
 	// begun is called when the kernel is being read too, changed with what is
 	// new of the findings.
-	begun     func(what string)
-	changed   func([]rules.Finding) error
+	begun   func(what string)
+	changed func([]rules.Finding) error
+	guards  *capture.Guards
+
 	mu        sync.Mutex // what is below: the view looks in while events come
 	engine    *rules.Engine
 	feed      *live.Feed
@@ -48,7 +50,7 @@ func newWatcher(o watchOptions, io streams, end context.CancelCauseFunc) *watche
 	w := &watcher{
 		watchOptions: o, io: io, host: host, engine: engine, feed: live.NewFeed(engine),
 		recording: &recording{path: o.record, ring: o.ring, host: host, netns: o.netns},
-		end:       end, began: time.Now(), opened: make(chan struct{}),
+		end:       end, began: time.Now(), opened: make(chan struct{}), guards: capture.NewGuards(),
 	}
 	w.begun, w.changed = w.announce, w.print
 	if o.record != "" {
@@ -84,7 +86,7 @@ func (w *watcher) print(changed []rules.Finding) error {
 func (w *watcher) run(ctx context.Context, wire bool) error {
 	sources := []iter.Seq2[analyze.Event, error]{w.kernel(ctx, wire)}
 	if wire {
-		sources = append(sources, w.live(ctx))
+		sources = append(sources, w.live(ctx), w.clear(ctx))
 	} else {
 		w.ready()
 	}
@@ -129,6 +131,21 @@ func (w *watcher) live(ctx context.Context) iter.Seq2[analyze.Event, error] {
 			w.end(err)
 			return
 		}
+	}
+}
+
+// clear returns what goes in the clear of what policies are about.
+func (w *watcher) clear(ctx context.Context) iter.Seq2[analyze.Event, error] {
+	return capture.LiveClear(ctx, capture.ClearOptions{
+		Interfaces: w.interfaces, Netns: w.netns, Host: w.host, Warn: w.io.say, Guards: w.guards,
+	})
+}
+
+// guard says what is to be looked for in the clear from now on.
+func (w *watcher) guard() {
+	if h := w.engine.State.Host(analyze.Origin{Host: w.host, Netns: w.netns}); h != nil {
+		guards, _ := h.Guards(w.engine.State.Now.Mono)
+		w.guards.Set(guards)
 	}
 }
 

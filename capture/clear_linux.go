@@ -1,0 +1,196 @@
+package capture
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"ipsecdiag/analyze"
+	"ipsecdiag/capture/netns"
+)
+
+// What looking for packets in the clear may cost. The socket is there only while
+// there is something to look for; it has room for some hundred packets, and they
+// are read in pauses, so many at a time: beyond that the kernel drops them
+// unread, and what is told is "some". ESP never gets past the socket's filter.
+const (
+	clearPause  = 100 * time.Millisecond
+	clearBudget = 200 // packets in each pause
+	clearBuffer = 256 << 10
+)
+
+// LiveClear yields, each second, a Clear for each kind of packet in the clear
+// that a guard means, not sequenced. It ends without an error with the context.
+// Where the socket cannot be had it warns and yields nothing.
+func LiveClear(ctx context.Context, opt ClearOptions) iter.Seq2[analyze.Event, error] {
+	return func(yield func(analyze.Event, error) bool) {
+		l := &liveClear{opt: opt, fd: -1}
+		l.meter.origin = l.originOf
+		defer l.close()
+		for l.await(ctx) {
+			l.read()
+			if now := time.Now(); !now.Before(l.due) {
+				l.due = now.Add(liveInterval)
+				for _, c := range l.meter.flush(now.UnixNano()) {
+					if !yield(c, nil) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// liveClear is the state of one stream.
+type liveClear struct {
+	opt     ClearOptions
+	fd      int // -1: none
+	devices *devices
+	named   []int // indexes; none for all
+	guards  []analyze.Guard
+	meter   clearMeter
+	due     time.Time
+	failed  bool
+}
+
+// await waits for the next pause's end, or for guards where there are none; it
+// returns false where the stream ends.
+func (l *liveClear) await(ctx context.Context) bool {
+	var pause <-chan time.Time
+	if l.fd >= 0 {
+		t := time.NewTimer(clearPause)
+		defer t.Stop()
+		pause = t.C
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-l.opt.Guards.changed:
+		l.look(l.opt.Guards.get())
+	case <-pause:
+	}
+	return true
+}
+
+// look begins to look for other packets.
+func (l *liveClear) look(guards []analyze.Guard) {
+	l.guards = guards
+	if l.failed {
+		return
+	}
+	if err := l.arm(); err != nil {
+		l.failed = true
+		l.close()
+		if l.opt.Warn != nil {
+			l.opt.Warn(fmt.Sprintf("packets in the clear are not looked for: %v", err))
+		}
+	}
+}
+
+// arm opens the socket or gives it the filter for the guards; without any it
+// closes it.
+func (l *liveClear) arm() error {
+	if len(l.guards) == 0 {
+		l.close()
+		return nil
+	}
+	filter, err := newClearFilter(l.guards)
+	if err != nil {
+		return err
+	}
+	opened := l.fd < 0
+	if opened {
+		if err := netns.Do(l.opt.Netns, l.open); err != nil {
+			return err
+		}
+	}
+	s := packetSocket{fd: l.fd}
+	if err := s.attachClassic(filter); err != nil {
+		return fmt.Errorf("attach filter: %w", err)
+	}
+	if !opened {
+		return nil
+	}
+	index := 0
+	if len(l.named) == 1 {
+		index = l.named[0]
+	}
+	return unix.Bind(l.fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: index})
+}
+
+// open opens the socket in the thread's namespace, and finds the interfaces. It
+// receives nothing before it is bound.
+func (l *liveClear) open() (err error) {
+	if l.devices, err = openDevices(); err != nil {
+		return err
+	}
+	l.named = nil
+	for _, name := range l.opt.Interfaces {
+		if index, err := l.devices.index(name); err == nil && name != Any {
+			l.named = append(l.named, index)
+		}
+	}
+	if slices.Contains(l.opt.Interfaces, Any) {
+		l.named = nil
+	}
+	if l.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
+		return fmt.Errorf("open packet socket: %w", err)
+	}
+	return unix.SetsockoptInt(l.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, clearBuffer)
+}
+
+// read takes what the socket holds, up to the budget.
+func (l *liveClear) read() {
+	if l.fd < 0 {
+		return
+	}
+	var b [clearSnap]byte
+	for range clearBudget {
+		n, from, err := unix.Recvfrom(l.fd, b[:], unix.MSG_DONTWAIT|unix.MSG_TRUNC)
+		if errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return // nothing there; an interface that went down comes again
+		}
+		if at, ok := from.(*unix.SockaddrLinklayer); ok {
+			l.frame(b[:min(n, len(b))], at)
+		}
+	}
+	l.meter.some = true
+}
+
+func (l *liveClear) frame(data []byte, at *unix.SockaddrLinklayer) {
+	if len(l.named) > 0 && !slices.Contains(l.named, at.Ifindex) {
+		return
+	}
+	dir := analyze.DirIn
+	if at.Pkttype == packetOutgoing {
+		dir = analyze.DirOut
+	}
+	l.meter.take(l.guards, data, dir, at.Ifindex, time.Now().UnixNano())
+}
+
+func (l *liveClear) originOf(index int) analyze.Origin {
+	name, ok := l.devices.lookup(index)
+	if !ok {
+		name = fmt.Sprint("if", index)
+	}
+	return analyze.Origin{Host: l.opt.Host, Netns: l.opt.Netns, Interface: name}
+}
+
+func (l *liveClear) close() {
+	if l.fd >= 0 {
+		unix.Close(l.fd)
+		l.fd = -1
+	}
+	if l.devices != nil {
+		l.devices.close()
+		l.devices = nil
+	}
+}
