@@ -32,9 +32,6 @@ var causes = []cause{
 	{effect: "nd-deadlock", by: "nd-bypass-one-way"},
 	{effect: "acquire-stall", by: "nd-deadlock"},
 	{effect: "acquire-stall", by: "nd-no-answer"},
-	{effect: "acquire-stall", by: "next-hop-unresolved", within: affected},
-	{effect: "ike-no-response", by: "next-hop-unresolved", within: affected},
-	{effect: "esp-one-way", by: "next-hop-unresolved", within: affected},
 	{effect: "first-packet-lost", by: "nd-deadlock"},
 	{effect: "acquire-stall", by: "ike-no-proposal"},
 	{effect: "acquire-stall", by: "ike-auth-failed"},
@@ -54,8 +51,6 @@ var causes = []cause{
 	{effect: "ike-no-response", by: "listener-missing", within: oneHost},
 	{effect: "ike-no-response", by: "default-block", within: oneHost},
 	{effect: "nd-no-answer", by: "default-block", within: oneHost},
-	{effect: "policy-one-way", by: "plaintext-leak", within: onePair},
-	{effect: "sa-orphaned", by: "plaintext-leak", within: onePair, effectKind: kindUnused},
 	{effect: "policy-one-way", by: "policy-mismatch", within: onePair},
 	{effect: "sa-orphaned", by: "policy-mismatch", within: onePair, effectKind: kindUnused},
 	{effect: "esp-one-way", by: "esp-unknown-spi"},
@@ -63,8 +58,6 @@ var causes = []cause{
 	{effect: "esp-one-way", by: "policy-mismatch"},
 	{effect: "esp-one-way", by: "sa-expired"},
 	{effect: "esp-unknown-spi", by: "sa-expired"},
-	{effect: "esp-one-way", by: "path-mtu"},
-	{effect: "esp-one-way", by: "plaintext-leak"},
 	{effect: "sa-orphaned", by: "esp-bad-key", within: onePair, effectKind: kindCutShort},
 	{effect: "sa-orphaned", by: "policy-one-way", within: onePair, effectKind: kindUnused, byKind: kindReqID},
 }
@@ -74,7 +67,6 @@ var causes = []cause{
 var supersessions = []struct{ holds, withdrawn string }{
 	{holds: "nd-deadlock", withdrawn: "nd-no-answer"},
 	{holds: "nd-deadlock", withdrawn: "nd-under-policy"},
-	{holds: "next-hop-unresolved", withdrawn: "nd-no-answer"},
 }
 
 // relate applies both tables to the live findings.
