@@ -136,9 +136,18 @@ func (o *ikeOutcome) judgeAuth(p *Pass, x *analyze.IKEExchange) {
 		o.end = ikeUnproved // EAP-Failure: EAP-Success is followed by AUTH
 	case r.Inner == ike.PayloadEAP:
 		o.end = ikeBegun
+	case r.Inner == ike.PayloadNotify && !suiteSeen(sa) && room < leastWithChild(sa, r.Inner):
+		o.end = ikeBegun // of which the two refusals it is, only the length without padding tells
 	default:
 		o.judgeAuthenticated(p, x)
 	}
+}
+
+// suiteSeen reports whether the algorithms that were chosen are known: the capture
+// began early enough.
+func suiteSeen(sa *analyze.IKESA) bool {
+	x := sa.Exchange(ike.ExchangeIKESAInit)
+	return x != nil && x.Answered()
 }
 
 // ikeSmallest is the room for one notification without data, or less, with the
@@ -158,7 +167,7 @@ func (o *ikeOutcome) judgeAuthenticated(p *Pass, x *analyze.IKEExchange) {
 		o.answer = made
 		return
 	}
-	if asksChild(sa, &x.Request) && (sa.MostPlain(&x.Response) < leastWithChild(sa, x.Response.Inner) || o.noneInKernel(p)) {
+	if asksChild(sa, &x.Request) && (sa.MostPlain(&x.Response) < leastWithChild(sa, x.Response.Inner) || x.Request.Seen() && o.noneInKernel(p)) {
 		o.end = ikeChildless
 	}
 }
@@ -221,7 +230,8 @@ func asksChild(sa *analyze.IKESA, m *analyze.IKEMessage) bool {
 }
 
 // noneInKernel reports whether this host, an end of the IKE SA, waits for an SA with
-// the other end and has got none long after IKE_AUTH.
+// the other end and has got none long after IKE_AUTH. Where only one direction was
+// seen, whoever asked may have withdrawn.
 func (o *ikeOutcome) noneInKernel(p *Pass) bool {
 	n := p.View.Need
 	return p.Host.KernelSeen && n != nil && n.Open() && n.Since.Mono <= o.answer.Mono && p.Since(o.answer) >= ikeFollow &&

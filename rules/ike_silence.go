@@ -129,6 +129,8 @@ func stuck(p *Pass, sa *analyze.IKESA) silence {
 		case ignored(p, sa, x):
 			s.kind = s.classify(p)
 			return s
+		case i == 0 && x.Request.Encrypted && askedAgain(x):
+			return silence{} // begun in the middle: what it was answered with was perhaps said before
 		case askedAgain(x) && i == len(sa.Exchanges)-1 && p.Since(x.Request.First()) >= unheardTime:
 			s.unheard = true
 			s.kind = s.classify(p)
