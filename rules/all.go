@@ -6,6 +6,7 @@ var All = []*Rule{
 	NDBypassShadowed,
 	NDBypassOneWay,
 	NDNoAnswer,
+	NextHopUnresolved,
 	NDUnderPolicy,
 	NDBypassTooBroad,
 	IKENoProposal,

@@ -32,6 +32,9 @@ var causes = []cause{
 	{effect: "nd-deadlock", by: "nd-bypass-one-way"},
 	{effect: "acquire-stall", by: "nd-deadlock"},
 	{effect: "acquire-stall", by: "nd-no-answer"},
+	{effect: "acquire-stall", by: "next-hop-unresolved", within: affected},
+	{effect: "ike-no-response", by: "next-hop-unresolved", within: affected},
+	{effect: "esp-one-way", by: "next-hop-unresolved", within: affected},
 	{effect: "first-packet-lost", by: "nd-deadlock"},
 	{effect: "acquire-stall", by: "ike-no-proposal"},
 	{effect: "acquire-stall", by: "ike-auth-failed"},
@@ -67,6 +70,7 @@ var causes = []cause{
 var supersessions = []struct{ holds, withdrawn string }{
 	{holds: "nd-deadlock", withdrawn: "nd-no-answer"},
 	{holds: "nd-deadlock", withdrawn: "nd-under-policy"},
+	{holds: "next-hop-unresolved", withdrawn: "nd-no-answer"},
 }
 
 // relate applies both tables to the live findings.
