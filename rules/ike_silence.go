@@ -2,6 +2,7 @@ package rules
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"ipsecdiag/analyze"
@@ -104,6 +105,10 @@ func answeredAt(sa *analyze.IKESA, from int) (at analyze.Sighting) {
 	return at
 }
 
+// rankLater is the rank of all exchanges after those that make an IKE SA, and of
+// IKE_AUTH.
+const rankLater = 3
+
 // rank tells how far an IKE SA has come with an exchange: 0 is the first.
 func rank(x *analyze.IKEExchange) int {
 	switch x.Type {
@@ -112,7 +117,7 @@ func rank(x *analyze.IKEExchange) int {
 	case ike.ExchangeIdentityProtection, ike.ExchangeAggressive:
 		return int(x.Round)
 	}
-	return 3
+	return rankLater
 }
 
 // stuck looks for the exchange of an IKE SA that does not get on: the newest that
@@ -149,10 +154,21 @@ func ignored(p *Pass, sa *analyze.IKESA, x *analyze.IKEExchange) bool {
 	if !establishing(x.Type) {
 		sent, wait = deadSent, deadTime
 	}
+	if !establishing(x.Type) && replaced(p, sa) {
+		return false
+	}
 	_, to := sa.Asker(x)
 	other := sa.Speaker(to)
 	return x.WantsAnswer() && int(x.Request.Count) >= sent && p.Since(x.Request.First()) >= wait &&
 		(other == nil || other.Messages == 0 || !x.Request.First().Before(other.LastSent))
+}
+
+// replaced reports whether a later IKE SA of the pair stands: then the end of this one
+// is a matter of tidiness, and the peer may not know it any more (RFC 7296 section 2.4).
+func replaced(p *Pass, sa *analyze.IKESA) bool {
+	return slices.ContainsFunc(p.View.IKE, func(o *analyze.IKESA) bool {
+		return o != sa && sa.First.Before(o.First) && !answeredAt(o, rankLater).IsZero()
+	})
 }
 
 // askedAgain reports whether a request was sent again and again although it was
