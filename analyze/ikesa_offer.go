@@ -19,7 +19,9 @@ const (
 type offer struct {
 	key       string
 	proposals []ike.Proposal // nil when it was given up for others
-	used      bool           // since the hand last passed
+	// algorithms are those of all proposals; they are asked for each second.
+	algorithms []ike.Algorithm
+	used       bool // since the hand last passed
 }
 
 // offers holds the offers that are kept. Beyond the bound one goes that was not
@@ -68,6 +70,11 @@ func (o *offers) put(key string, proposals []ike.Proposal) *offer {
 		o.known = map[string]*offer{}
 	}
 	made := &offer{key: key, proposals: proposals}
+	for _, p := range proposals {
+		for _, t := range p.Transforms {
+			made.algorithms = append(made.algorithms, t.Algorithms()...)
+		}
+	}
 	o.known[key] = made
 	if len(o.ring) < maxOffers {
 		o.ring = append(o.ring, made)
@@ -79,7 +86,7 @@ func (o *offers) put(key string, proposals []ike.Proposal) *offer {
 	}
 	old := o.ring[o.hand]
 	delete(o.known, old.key)
-	old.proposals = nil
+	old.proposals, old.algorithms = nil, nil
 	o.ring[o.hand] = made
 	o.hand = (o.hand + 1) % len(o.ring)
 	return made

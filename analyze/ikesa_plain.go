@@ -52,13 +52,13 @@ func (sa *IKESA) sealOverhead() int {
 	return max(iv+icv+1, leastOverhead)
 }
 
-func (sa *IKESA) chosenAlgorithms() (all []ike.Algorithm) {
-	for _, p := range sa.Chosen() {
-		for _, t := range p.Transforms {
-			all = append(all, t.Algorithms()...)
-		}
+// chosenAlgorithms returns what was chosen for the IKE SA, nil where that was not
+// seen.
+func (sa *IKESA) chosenAlgorithms() []ike.Algorithm {
+	if sa.chosen == nil {
+		return nil
 	}
-	return all
+	return sa.chosen.algorithms
 }
 
 // LeastAuth returns the length of the shortest AUTH payload that proves an identity

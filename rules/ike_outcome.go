@@ -47,26 +47,39 @@ const (
 	ikeFollow = 5 * time.Second
 )
 
+// ikeJudged is how the attempts of one view were judged, by the first rule that
+// asked.
+type ikeJudged struct {
+	judged    bool
+	latest    ikeOutcome
+	all, same []ikeOutcome
+}
+
 // ikeAttempts returns the latest outcome of the view's IKE SAs that decides
-// something, and all that ended the same way, the oldest first.
+// something, and all that ended the same way, the oldest first; the slice is
+// valid until the next view.
 func ikeAttempts(p *Pass) (latest ikeOutcome, same []ikeOutcome) {
-	var all []ikeOutcome
+	j := &p.attempts
+	if j.judged {
+		return j.latest, j.same
+	}
+	j.judged, j.all, j.same = true, j.all[:0], j.same[:0]
 	for _, sa := range p.View.IKE {
 		o := outcomeOf(p, sa)
 		if o.end == ikeBegun {
 			continue
 		}
-		all = append(all, o)
-		if latest.sa == nil || latest.answer.Mono <= o.answer.Mono {
-			latest = o
+		j.all = append(j.all, o)
+		if j.latest.sa == nil || j.latest.answer.Mono <= o.answer.Mono {
+			j.latest = o
 		}
 	}
-	for _, o := range all {
-		if o.end == latest.end && o.by == latest.by {
-			same = append(same, o)
+	for _, o := range j.all {
+		if o.end == j.latest.end && o.by == j.latest.by {
+			j.same = append(j.same, o)
 		}
 	}
-	return latest, same
+	return j.latest, j.same
 }
 
 func outcomeOf(p *Pass, sa *analyze.IKESA) ikeOutcome {

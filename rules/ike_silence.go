@@ -59,6 +59,9 @@ func checkSilence(p *Pass, kind silenceKind, from int, report func(*Pass, *silen
 		return
 	}
 	s := judgeSilence(p)
+	if s.kind != kind && !p.found {
+		return // nothing to claim, and nothing to end
+	}
 	over := silenceOver(p, &s, kind, from)
 	switch {
 	case !over.IsZero():

@@ -56,6 +56,7 @@ type Pass struct {
 	notes    *auditNotes
 	plans    bypassPlans // nil where nothing is remembered
 	search   ndJudged    // what the rules on neighbour discovery share
+	attempts ikeJudged   // and those on the outcome of IKE
 }
 
 type resolution struct {
