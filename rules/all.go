@@ -12,6 +12,8 @@ var All = []*Rule{
 	IKENoProposal,
 	IKEAuthFailed,
 	IKETSUnacceptable,
+	IKESimultaneous,
+	IKERestartLoop,
 	AcquireStall,
 	IKENoResponse,
 	FirstPacketLost,

@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/ike"
@@ -112,7 +113,7 @@ func lastAnswer(sa *analyze.IKESA) *analyze.IKEMessage {
 func reasonOf(o ikeOutcome, said []analyze.SeenSaying) (authReason, bool) {
 	if best := telling(said); best != nil {
 		r := reasonSaid(best)
-		r.words = capitalised(quoted(best)) + r.words
+		r.words = quoted(best) + r.words
 		return r, true
 	}
 	psk := slices.ContainsFunc(suites(o.sa.Chosen()), func(s ikeSuite) bool { return s.auth == "pre-shared key" })
@@ -158,7 +159,14 @@ func reasonSaid(s *analyze.SeenSaying) authReason {
 	case analyze.SaidUnreadable:
 		return authReason{": with a pre-shared key in IKEv1 that means that the two keys differ.", secretRemedy}
 	}
-	return authReason{": the keys differ, or what proves the identity does not hold.", secretRemedy}
+	switch {
+	case s.FromPeer:
+		return authReason{": the other end is told no more, on purpose. The pre-shared keys differ, an identity is not the one that is expected, or a " +
+			"certificate has expired or is not trusted; the log of the end that refuses says which.", identityRemedy}
+	case strings.Contains(s.Line, "shared key"):
+		return authReason{": the pre-shared keys of the two ends differ.", secretRemedy}
+	}
+	return authReason{": what is to prove the identity does not hold.", identityRemedy}
 }
 
 func secretRemedy(p *Pass, o ikeOutcome) remedy.Remedy {

@@ -180,9 +180,15 @@ func (o *ikeOutcome) judgeAuthenticated(p *Pass, x *analyze.IKEExchange) {
 		o.answer = made
 		return
 	}
-	if asksChild(sa, &x.Request) && (sa.MostPlain(&x.Response) < leastWithChild(sa, x.Response.Inner) || x.Request.Seen() && o.noneInKernel(p)) {
+	if asksChild(sa, &x.Request) && (tooShort(sa, &x.Response) || x.Request.Seen() && o.noneInKernel(p)) {
 		o.end = ikeChildless
 	}
+}
+
+// tooShort reports whether an answer that proves an identity, and begins with it or
+// (after EAP) with the proof, has no room for a CHILD SA.
+func tooShort(sa *analyze.IKESA, r *analyze.IKEMessage) bool {
+	return (r.Inner == ike.PayloadIDr || r.Inner == ike.PayloadAuth) && sa.MostPlain(r) < leastWithChild(sa, r.Inner)
 }
 
 // spurning returns the exchange by which the initiator ends the IKE SA at once with

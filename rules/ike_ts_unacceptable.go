@@ -25,12 +25,14 @@ func checkIKETSUnacceptable(p *Pass) {
 	switch {
 	case latest.sa == nil:
 	case latest.end == ikeChildless && p.Since(latest.answer) >= ikeSettle:
-		if len(childRefusals(p, latest.sa.First)) == 0 { // ike-no-proposal's
+		if len(childRefusals(p, latest)) == 0 { // ike-no-proposal's
 			reportTSUnacceptable(p, latest, same)
 		}
 	case latest.end == ikeUp:
-		if said := saidSince(p, latest.sa.First, analyze.SaidTSUnacceptable); len(said) > 0 && refusedLast(latest.sa) {
-			reportTSUnacceptable(p, latest, same)
+		if x := refusedLast(latest.sa); x != nil && len(saidSince(p, latest.sa.First, analyze.SaidTSUnacceptable)) > 0 {
+			latest.to, latest.by = latest.sa.Asker(x)
+			latest.asked = x.Request.First()
+			reportTSUnacceptable(p, latest, []ikeOutcome{latest})
 			return
 		}
 		p.ResolvePair(latest.answer, "a CHILD SA has come")
@@ -40,20 +42,32 @@ func checkIKETSUnacceptable(p *Pass) {
 func reportTSUnacceptable(p *Pass, o ikeOutcome, same []ikeOutcome) {
 	f := p.Finding()
 	said := saidSince(p, o.sa.First, analyze.SaidTSUnacceptable)
-	f.Explanation = fmt.Sprintf("%s and %s have authenticated each other, so that their IKE SA stands%s; but %s grants no CHILD SA, and no "+
-		"ESP can go.", o.to, o.by, attemptWords(len(same)), o.by)
+	grants := "grants no CHILD SA, and no ESP can go"
+	if o.end == ikeUp {
+		grants = "grants no further CHILD SA"
+	}
+	f.Explanation = fmt.Sprintf("%s and %s have authenticated each other, so that their IKE SA stands%s; but %s %s.", o.to, o.by,
+		attemptWords(len(same)), o.by, grants)
 	if len(said) > 0 {
 		f.Confidence = Certain
-		f.Explanation += " " + capitalised(quoted(&said[len(said)-1])) + ": the traffic selectors do not fit."
+		f.Explanation += " " + quoted(&said[len(said)-1]) + ": the traffic selectors do not fit."
 	} else {
-		f.Explanation += fmt.Sprintf(" Its answer is encrypted and too short for one: it is an error, most likely TS_UNACCEPTABLE, for the traffic "+
-			"selectors do not fit; or else NO_PROPOSAL_CHOSEN, for those for %s do not.", protectionWords(p, o))
+		f.Explanation += fmt.Sprintf(" Its answer is encrypted%s: it is an error, most likely TS_UNACCEPTABLE, for the traffic "+
+			"selectors do not fit; or else NO_PROPOSAL_CHOSEN, for the proposals for %s do not.", shortWords(o), protectionWords(p, o))
 	}
 	f.Explanation += wantedWords(p, o) + natWords(o)
 	f.Evidence = childlessEvidence(p, o, same[0])
 	f.Evidence = append(f.Evidence, saidEvidence(said)...)
 	f.Remedies = selectorRemedies(p, o)
 	p.Report(f)
+}
+
+// shortWords says that the answer has no room for a CHILD SA, where that is so.
+func shortWords(o ikeOutcome) string {
+	if x := o.sa.Exchange(ike.ExchangeIKEAuth); x != nil && tooShort(o.sa, &x.Response) {
+		return ", and too short for one"
+	}
+	return ""
 }
 
 // protectionWords names the protocol that the CHILD SA was to have.
@@ -115,7 +129,7 @@ func childlessEvidence(p *Pass, o ikeOutcome, first ikeOutcome) []Evidence {
 		ev = append(ev, Saw(o.sa.Exchange(ike.ExchangeCreateChildSA).Response.First(), "%s answers with one notification", o.by))
 	case x == nil:
 		ev = append(ev, Saw(o.answer, "%s sends an encrypted notification in place of the answer to Quick Mode", o.by))
-	case o.sa.MostPlain(&x.Response) < leastWithChild(o.sa, x.Response.Inner):
+	case tooShort(o.sa, &x.Response):
 		ev = append(ev, Saw(o.answer, "%s answers with %d bytes of payloads at most; with a CHILD SA there are %d at least", o.by,
 			o.sa.MostPlain(&x.Response), leastWithChild(o.sa, x.Response.Inner)))
 	default:
