@@ -29,6 +29,7 @@ const (
 	KindDaemon   Kind = "daemon"
 	KindLost     Kind = "lost"
 	KindTick     Kind = "tick"
+	KindAligned  Kind = "alignment"
 )
 
 // ErrUnknownEvent is returned by DecodeEvent for an event of a kind or version
@@ -64,6 +65,8 @@ func KindOf(e Event) Kind {
 		return KindLost
 	case *Tick:
 		return KindTick
+	case *Alignment:
+		return KindAligned
 	}
 	return ""
 }
@@ -97,6 +100,8 @@ func newEvent(k Kind) Event {
 		return new(Lost)
 	case KindTick:
 		return new(Tick)
+	case KindAligned:
+		return new(Alignment)
 	}
 	return nil
 }

@@ -61,6 +61,8 @@ func Describe(e Event) string {
 		return describeLost(e)
 	case *Tick:
 		return "tick"
+	case *Alignment:
+		return fmt.Sprintf("clocks of %d files compared", len(e.Observers))
 	}
 	return "unknown event"
 }

@@ -9,7 +9,8 @@ import (
 
 // Event is one thing that was seen on the wire or in a kernel. The set of
 // events is closed: Frame, Flow, Clear, Snapshot, Acquire, Expire, PolicyChange,
-// SAChange, NeighborChange, Counters, Daemon, Lost and Tick.
+// SAChange, NeighborChange, Counters, Daemon, Lost, Tick and
+// Alignment.
 //
 // Events are handed on by pointer and must not be changed by who receives them.
 // The bytes of a Frame belong to the receiver.

@@ -32,6 +32,9 @@ type State struct {
 	Losses  []SeenLoss
 	Frames  uint64 // frames handed to the state
 	Packets uint64 // ESP and AH packets counted
+	// Alignment tells how several files stand to each other; nil for one, and
+	// live.
+	Alignment *Alignment
 
 	limits    Limits
 	hosts     map[Origin]*Host
@@ -45,6 +48,7 @@ type State struct {
 	senders   map[flowSender]*FlowTotal
 	senderLog []flowSender
 	joiner    reassembler
+	across    crossings
 	scratch   Packet
 	trace     Trace
 }
@@ -97,8 +101,11 @@ func (s *State) Apply(e Event) {
 	switch e := e.(type) {
 	case *Lost:
 		s.lost(e)
+	case *Alignment:
+		s.align(e)
 	case *Tick:
 		s.retire()
+		s.across.tick(s.Now.Mono)
 	default:
 		s.applySeen(e)
 	}
@@ -260,6 +267,7 @@ func (s *State) applyFlow(h *Host, e *Flow) {
 	if !e.Key.Src.IsValid() || !e.Key.Dst.IsValid() {
 		return
 	}
+	s.across.flow(s.Now, e)
 	src := zoned(e.Key.Src, e.Origin)
 	v := s.view(h, src, zoned(e.Key.Dst, e.Origin))
 	v.sawUnicast(src, s.addFlow(v, e))

@@ -16,6 +16,7 @@ func (s *State) applyFrame(h *Host, f *Frame) {
 		return
 	}
 	s.trace.Packet = p
+	s.across.frame(s.Now, f.Direction, p)
 	switch {
 	case p.IsARP():
 		s.applyARP(h, f, p)

@@ -27,7 +27,9 @@ type FileOptions struct {
 }
 
 // Files reads capture files and recordings, merges them by time, and yields
-// one sequenced stream. All files are opened before the first event. An error
+// one sequenced stream. Where there are several, their clocks are compared by the
+// packets that more than one of them saw, and all times are the first one's; an
+// Alignment comes first and tells of it. For that they are read twice. All files are opened before the first event. An error
 // is the last thing it yields: a FileError, which wraps ErrDirectory, ErrEmpty,
 // ErrNotCapture, ErrNewer, a LinkTypeError or the system's reason, or the
 // context's error.
@@ -42,6 +44,11 @@ func Files(ctx context.Context, paths []string, opt FileOptions) iter.Seq2[analy
 			return
 		}
 		defer files.close()
+		alignment, err := files.align(ctx)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
 		s := stamper{yield: yield}
 		end := int64(0)
 		for it, err := range files.merged(ctx) {
@@ -51,6 +58,8 @@ func Files(ctx context.Context, paths []string, opt FileOptions) iter.Seq2[analy
 				return
 			case it.event == nil:
 				end = max(end, it.at)
+			case alignment != nil && !s.first(alignment, it):
+				return
 			case !s.event(it.event, it.at):
 				return
 			}
@@ -81,9 +90,13 @@ func openAll(paths []string, opt FileOptions) (files fileSet, err error) {
 			files.close()
 			return nil, err
 		}
-		files = append(files, &fileSource{opened: o, host: hosts[i], warn: warn})
+		files = append(files, &fileSource{opened: o, host: hosts[i], warn: warn, count: meter.add})
 	}
-	meter.expect(files.size())
+	total := files.size()
+	if len(files) > 1 {
+		total *= 2 // they are read for their clocks first
+	}
+	meter.expect(total)
 	return files, nil
 }
 

@@ -140,7 +140,13 @@ func (r *failingReader) Read(b []byte) (int, error) {
 // times by the order given, and that ticks and numbers fit.
 func TestFilesMerged(t *testing.T) {
 	a := writeFile(t, "x.pcap", smallPcap(t0, 3))
-	b := writeFile(t, "x.pcap", smallPcap(t0.Add(time.Second), 3))
+	other := solicitation()
+	other[len(other)-1]++ // not the same packets
+	c := newPcap(binary.LittleEndian, true, 1)
+	for i := range 3 {
+		c.frame(t0.Add(time.Duration(i+1)*time.Second), other)
+	}
+	b := writeFile(t, "x.pcap", c.data)
 	events, err := collect(Files(t.Context(), []string{a, b}, FileOptions{}))
 	if err != nil {
 		t.Fatal(err)
@@ -152,7 +158,7 @@ func TestFilesMerged(t *testing.T) {
 	}
 	s := time.Second
 	want := []line{
-		{analyze.KindFrame, a, 0}, {analyze.KindTick, "", s}, {analyze.KindFrame, a, s}, {analyze.KindFrame, b, s},
+		{analyze.KindAligned, "", 0}, {analyze.KindFrame, a, 0}, {analyze.KindTick, "", s}, {analyze.KindFrame, a, s}, {analyze.KindFrame, b, s},
 		{analyze.KindTick, "", 2 * s}, {analyze.KindFrame, a, 2 * s}, {analyze.KindFrame, b, 2 * s},
 		{analyze.KindTick, "", 3 * s}, {analyze.KindFrame, b, 3 * s},
 	}

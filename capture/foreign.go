@@ -28,7 +28,12 @@ type foreign struct {
 	meter  *FlowMeter
 	due    int64 // when this interval of the meter ends, a whole second
 	last   int64 // the latest time seen
+	// sampled has every sampleOf-th packet of a flow handed on besides, by its
+	// sequence number: two captures of one flow sample the same ones.
+	sampled bool
 }
+
+const sampleOf = 64
 
 func newForeign(emit func(item) bool) *foreign {
 	return &foreign{emit: emit, meter: NewFlowMeter(0)}
@@ -58,7 +63,10 @@ func (f *foreign) flow(r *record, key analyze.FlowKey, seq uint32) bool {
 	if evicted := f.meter.Evicted(); evicted != nil && !f.handFlows(evicted, r.at) {
 		return false
 	}
-	return seen > firstFrames || f.hand(r, flowFrameLen)
+	if seen > firstFrames && !(f.sampled && seq%sampleOf == 0) {
+		return true
+	}
+	return f.hand(r, flowFrameLen)
 }
 
 // hand hands on a copy of a frame, cut to n bytes.

@@ -96,6 +96,7 @@ func (r *Recorder) record(e analyze.Event) error {
 	switch e := e.(type) {
 	case *analyze.Tick:
 		r.ticked = mono
+	case *analyze.Alignment: // of files, and no part of a recording
 	case *analyze.Frame:
 		err = r.recordFrame(e)
 	default:

@@ -167,7 +167,7 @@ func decodeRecorded(value []byte) (analyze.Event, error) {
 	}
 	e, err := analyze.DecodeEvent(value)
 	switch e.(type) {
-	case *analyze.Frame, *analyze.Tick:
+	case *analyze.Frame, *analyze.Tick, *analyze.Alignment:
 		return nil, errNotRecorded
 	}
 	return e, err

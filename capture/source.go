@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/align"
 )
 
 // contextInterval is after how many records the context is asked.
@@ -18,6 +19,10 @@ type fileSource struct {
 	*opened
 	host string // the origin's host, for a foreign capture
 	warn func(string)
+	// clock puts the file's times on that of the first of several files.
+	clock   align.Clock
+	sampled bool      // see foreign
+	count   func(int) // is told how much of the file was read
 
 	emit    func(item) bool
 	stopped bool                       // emit has returned false
@@ -33,6 +38,9 @@ type fileSource struct {
 func (s *fileSource) begin(emit func(item) bool) {
 	s.emit = func(it item) bool {
 		s.at = max(s.at, it.at)
+		if s.clock != (align.Clock{}) {
+			it.retime(s.clock)
+		}
 		s.stopped = s.stopped || !emit(it)
 		return !s.stopped
 	}
@@ -98,6 +106,7 @@ func (s *fileSource) frame(r *record) (more bool, err error) {
 	}
 	if s.foreign == nil {
 		s.foreign = newForeign(s.emit)
+		s.foreign.sampled = s.sampled
 	}
 	return s.foreign.frame(r), nil
 }

@@ -41,6 +41,15 @@ func (s *stamper) event(e analyze.Event, at int64) bool {
 	return s.let(e)
 }
 
+// first lets an event through before all others, once, at the time of the first.
+func (s *stamper) first(e analyze.Event, before item) bool {
+	if s.begun {
+		return true
+	}
+	*e.Head() = analyze.Header{Time: before.event.Head().Time}
+	return s.event(e, before.at)
+}
+
 // let gives an event its place in the stream.
 func (s *stamper) let(e analyze.Event) bool {
 	s.seq++

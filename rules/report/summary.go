@@ -26,6 +26,12 @@ type Summary struct {
 	Searches int    `json:"searches"`
 	Losses   []Loss `json:"losses"`
 	Evicted  uint64 `json:"evicted"` // pairs and IKE SAs forgotten for lack of room
+	// Observers are the files, where there were several: how their clocks stood
+	// to each other. Crossings is what became of packets between them, Dropped
+	// what arrived and its kernel dropped.
+	Observers []analyze.Observer `json:"observers,omitempty"`
+	Crossings []Crossing         `json:"crossings,omitempty"`
+	Dropped   []Dropped          `json:"dropped,omitempty"`
 	// Audited is what an audit looked at, host by host; nil where none was asked
 	// for.
 	Audited []Audited `json:"audited,omitempty"`
@@ -62,6 +68,7 @@ func Summarize(s *analyze.State) Summary {
 	for _, l := range s.Losses {
 		sum.Losses = append(sum.Losses, Loss{l.At.Time.UTC(), l.At.Origin.String(), l.What, l.Count})
 	}
+	sum.between(s)
 	return sum
 }
 

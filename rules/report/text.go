@@ -20,6 +20,7 @@ func Text(w io.Writer, findings []rules.Finding, sum Summary, o Options) error {
 		p.finding(&tops[i], effects)
 	}
 	p.gap()
+	p.between(&sum)
 	p.lookedAt(&sum)
 	return p.flush(w)
 }
