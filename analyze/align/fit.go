@@ -25,6 +25,9 @@ const (
 	// spread is how far apart the delays of packets may be that belong to one
 	// fit.
 	spread = int64(2 * time.Second)
+	// period is well below the shortest time after which anything is sent again
+	// that has the same mark: neighbour discovery's second (RFC 4861 section 10).
+	period = int64(600 * time.Millisecond)
 	// maxRepeats bounds the sightings of one mark that are compared with each
 	// other.
 	maxRepeats = 16
@@ -55,6 +58,7 @@ type match struct {
 	sender uint16
 	other  uint16 // the sender as the other saw it
 	way    int8   // +1: came by the reference first; -1: last; 0: not known
+	sure   bool   // both saw it equally often, and these are in the same place
 }
 
 // Compare fits the clock of other to that of the reference. ok is false where
@@ -86,9 +90,9 @@ func matches(reference, other *Marks) (sure, all []match) {
 	collect := func(a, b []sighting) {
 		for i, x := range a[:min(len(a), maxRepeats)] {
 			for j, y := range b[:min(len(b), maxRepeats)] {
-				m := match{x.key, x.at, y.at - x.at, x.sender, y.sender, way(x.dir, y.dir)}
+				m := match{x.key, x.at, y.at - x.at, x.sender, y.sender, way(x.dir, y.dir), len(a) == len(b) && i == j}
 				all = append(all, m)
-				if len(a) == len(b) && i == j {
+				if m.sure {
 					sure = append(sure, m)
 				}
 			}
@@ -157,9 +161,16 @@ func coarse(ms []match) (l line, ok bool) {
 	return l, true
 }
 
-// nearest keeps for each packet the one pair that fits the difference best.
+// nearest keeps for each packet one pair: that of the same place among equally
+// many, where it fits, or the one that fits the difference best.
 func nearest(all []match, l line) []match {
-	slices.SortStableFunc(all, func(a, b match) int { return cmp.Compare(l.off(a), l.off(b)) })
+	apart := func(m match) int64 {
+		if off := l.off(m); !m.sure || off > period {
+			return off
+		}
+		return 0
+	}
+	slices.SortStableFunc(all, func(a, b match) int { return cmp.Compare(apart(a), apart(b)) })
 	type packet struct {
 		key uint64
 		at  int64
