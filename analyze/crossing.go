@@ -11,13 +11,16 @@ const (
 	// arrivalTime is how long a packet may be on its way: far longer than any
 	// queue that leaves a link usable.
 	arrivalTime = 3 * time.Second
+	// lateTime is how much later in the stream than it happened something may
+	// come from a busy recorder, and still be taken into account.
+	lateTime = 20 * time.Second
 	// maxFlights bounds the packets that are on their way at once.
 	maxFlights = 1 << 14
 	// maxCrossings bounds what is counted apart.
 	maxCrossings = 4096
 	// clockSlack is how much later than it arrived a packet may seem to have
-	// left where clocks are said to agree.
-	clockSlack = 200 * time.Millisecond
+	// left: clocks are as sure as the delays let them be.
+	clockSlack = 500 * time.Millisecond
 )
 
 // CrossingKey names the packets of one kind from one observer to another.
@@ -37,14 +40,12 @@ type Crossing struct {
 	CrossingKey
 	Left    uint64 // packets of whom it is known whether they arrived
 	Arrived uint64
-	// FirstLost and LastLost are where the first and the last left that did not
-	// arrive; of ESP and AH, whose packets are counted and not followed one by
-	// one, they are zero.
-	FirstLost, LastLost Sighting
 	// Unsure is set where the clocks of the two could not be compared: each was
 	// taken at its word for when it watched.
 	Unsure bool
 
+	first, last Sighting  // of those lost for good
+	open        []*flight // lost, unless they are told of late
 	// Of ESP and AH: what each side has counted, and up to which packet it is
 	// decided what arrived.
 	sent    espCount
@@ -57,14 +58,32 @@ type Crossing struct {
 // Lost is how many left and did not arrive.
 func (c *Crossing) Lost() uint64 { return c.Left - min(c.Arrived, c.Left) }
 
+// FirstLost is where the first left that did not arrive. Packets of ESP and AH are
+// counted and not followed one by one: of them it is not known.
+func (c *Crossing) FirstLost() Sighting {
+	if c.first.IsZero() && len(c.open) > 0 {
+		return c.open[0].at
+	}
+	return c.first
+}
+
+// LastLost is where the last left that did not arrive.
+func (c *Crossing) LastLost() Sighting {
+	if n := len(c.open); n > 0 {
+		return c.open[n-1].at
+	}
+	return c.last
+}
+
 // crossings follows packets. The zero value follows none.
 type crossings struct {
 	observers []Observer
 	owners    map[Origin]*Host
 	flights   map[uint64][]*flight
-	queue     []*flight // in the order of time
-	early     map[uint64][]arrival
-	earliest  []arrival // in the order of time
+	queue     []*flight // as they left
+	late      []*flight // those that were given up, as they left
+	early     map[uint64][]*arrival
+	earliest  []*arrival // as they came
 	received  map[espReceived]*espCount
 	byKey     map[CrossingKey]*Crossing
 	order     []*Crossing
@@ -76,13 +95,13 @@ type flight struct {
 	at      Sighting
 	to      []*Crossing // where it is to be seen
 	arrived []bool
+	late    bool // it was given up
 }
 
-// arrival is a packet that came before it was seen to leave.
+// arrival is a packet that is not known to have left.
 type arrival struct {
 	mark uint64
-	host Origin
-	at   time.Duration
+	at   Sighting
 }
 
 // Crossings returns what was counted between observers, in the order in which it
@@ -98,7 +117,7 @@ func (s *State) align(a *Alignment) {
 	s.Alignment = a
 	s.across = crossings{
 		observers: a.Observers, owners: s.hosts, flights: map[uint64][]*flight{},
-		early: map[uint64][]arrival{}, received: map[espReceived]*espCount{}, byKey: map[CrossingKey]*Crossing{},
+		early: map[uint64][]*arrival{}, received: map[espReceived]*espCount{}, byKey: map[CrossingKey]*Crossing{},
 	}
 }
 
@@ -163,7 +182,7 @@ func (x *crossings) frame(at Sighting, dir Direction, p *Packet) {
 	if x.leaves(v, dir, p.Sender()) {
 		x.left(v, at, m, p)
 	} else {
-		x.came(o, at.Mono, m)
+		x.came(at, m)
 	}
 }
 
@@ -184,16 +203,15 @@ func (x *crossings) left(v *Observer, at Sighting, m Mark, p *Packet) {
 			f.to = append(f.to, c)
 		}
 	}
-	if len(f.to) == 0 || len(x.queue) >= maxFlights {
+	if len(f.to) == 0 || len(x.queue)+len(x.late) >= maxFlights {
 		return
 	}
 	f.arrived = make([]bool, len(f.to))
 	x.flights[f.mark] = append(x.flights[f.mark], f)
 	x.queue = append(x.queue, f)
-	early := x.early[f.mark]
-	for i, a := range early {
-		if at.Mono-a.at <= clockSlack && f.land(a.host) {
-			x.early[f.mark] = slices.Delete(early, i, i+1)
+	for i, a := range x.early[f.mark] {
+		if f.land(a.at) {
+			x.early[f.mark] = slices.Delete(x.early[f.mark], i, i+1)
 			return
 		}
 	}
@@ -219,66 +237,98 @@ func (x *crossings) crossing(k CrossingKey, v, w *Observer) *Crossing {
 	return c
 }
 
-// came ends the way of the latest packet of that mark that is still on it.
-func (x *crossings) came(o Origin, at time.Duration, m Mark) {
-	flights := x.flights[m.Key]
-	for i := len(flights) - 1; i >= 0; i-- {
-		if flights[i].land(o) {
-			return
+// came ends the way of the packet of that mark that left last before.
+func (x *crossings) came(at Sighting, m Mark) {
+	var best *flight
+	for _, f := range x.flights[m.Key] {
+		if f.fits(at) >= 0 && (best == nil || f.at.Time.After(best.at.Time)) {
+			best = f
 		}
 	}
+	if best != nil {
+		best.land(at)
+		return
+	}
 	if len(x.earliest) < maxFlights {
-		a := arrival{m.Key, o, at}
+		a := &arrival{m.Key, at}
 		x.early[m.Key] = append(x.early[m.Key], a)
 		x.earliest = append(x.earliest, a)
 	}
 }
 
-// land counts a packet as arrived; it reports false where it was not to be seen
-// there, or was.
-func (f *flight) land(o Origin) bool {
-	for i, c := range f.to {
-		if c.To == o && !f.arrived[i] {
-			f.arrived[i] = true
-			c.Left++
-			c.Arrived++
-			return true
-		}
+// fits returns the place in f.to of the observer at which a packet was seen that
+// may be this one, -1 for none.
+func (f *flight) fits(at Sighting) int {
+	if way := at.Time.Sub(f.at.Time); way < -clockSlack || way > arrivalTime {
+		return -1
 	}
-	return false
+	o := at.Origin.Kernel()
+	return slices.IndexFunc(f.to, func(c *Crossing) bool { return c.To == o && !f.arrived[slices.Index(f.to, c)] })
 }
 
-// tick gives up the packets that have not arrived.
+// land counts a packet as arrived where it may be the one that was seen.
+func (f *flight) land(at Sighting) bool {
+	i := f.fits(at)
+	if i < 0 {
+		return false
+	}
+	f.arrived[i] = true
+	c := f.to[i]
+	c.Arrived++
+	if !f.late {
+		c.Left++
+		return true
+	}
+	c.open = slices.DeleteFunc(c.open, func(o *flight) bool { return o == f })
+	return true
+}
+
+// tick gives up the packets that have not arrived, and in the end forgets them.
 func (x *crossings) tick(now time.Duration) {
 	for len(x.queue) > 0 && now-x.queue[0].at.Mono > arrivalTime {
-		f := x.queue[0]
-		x.queue = x.queue[1:]
-		rest := slices.DeleteFunc(x.flights[f.mark], func(o *flight) bool { return o == f })
-		if len(rest) == 0 {
-			delete(x.flights, f.mark)
-		} else {
-			x.flights[f.mark] = rest
-		}
-		f.giveUp()
+		x.queue[0].giveUp()
+		x.late, x.queue = append(x.late, x.queue[0]), x.queue[1:]
+	}
+	for len(x.late) > 0 && now-x.late[0].at.Mono > lateTime {
+		x.forget(x.late[0])
+		x.late = x.late[1:]
 	}
 	for _, c := range x.order {
 		c.decide(now)
 	}
-	for len(x.earliest) > 0 && now-x.earliest[0].at > clockSlack {
-		delete(x.early, x.earliest[0].mark)
+	for len(x.earliest) > 0 && now-x.earliest[0].at.Mono > lateTime {
+		a := x.earliest[0]
 		x.earliest = x.earliest[1:]
+		rest := slices.DeleteFunc(x.early[a.mark], func(o *arrival) bool { return o == a })
+		if x.early[a.mark] = rest; len(rest) == 0 {
+			delete(x.early, a.mark)
+		}
 	}
 }
 
-func (f *flight) giveUp() {
+func (x *crossings) forget(f *flight) {
+	rest := slices.DeleteFunc(x.flights[f.mark], func(o *flight) bool { return o == f })
+	if x.flights[f.mark] = rest; len(rest) == 0 {
+		delete(x.flights, f.mark)
+	}
 	for i, c := range f.to {
 		if f.arrived[i] {
 			continue
 		}
-		c.Left++
-		c.LastLost = f.at
-		if c.FirstLost.IsZero() {
-			c.FirstLost = f.at
+		c.open = slices.DeleteFunc(c.open, func(o *flight) bool { return o == f })
+		c.last = f.at
+		if c.first.IsZero() {
+			c.first = f.at
+		}
+	}
+}
+
+func (f *flight) giveUp() {
+	f.late = true
+	for i, c := range f.to {
+		if !f.arrived[i] {
+			c.Left++
+			c.open = append(c.open, f)
 		}
 	}
 }

@@ -29,6 +29,7 @@ type surveyed struct {
 	origin analyze.Origin
 	clock  align.Clock
 	placed bool
+	set    time.Duration // by how much the wall clock was set since the beginning
 	analyze.Observer
 }
 
@@ -86,7 +87,6 @@ func (v *surveyed) take(it item, p *analyze.Packet) {
 	if it.event == nil {
 		return
 	}
-	set := it.set()
 	switch e := it.event.(type) {
 	case *analyze.Frame:
 		v.Origin = e.Origin.Kernel()
@@ -94,26 +94,23 @@ func (v *surveyed) take(it item, p *analyze.Packet) {
 			return
 		}
 		if m, ok := p.Mark(); ok {
-			v.marks.Add(m, p.Sender(), e.Direction, e.Time.UnixNano()+set)
+			v.marks.Add(m, p.Sender(), e.Direction, v.steady(e.Time))
 		}
 	case *analyze.Flow:
-		v.marks.Add(analyze.FlowMark(e.Key, e.FirstSeq), e.Key.Src, e.Direction, e.Start.UnixNano()+set)
-		v.marks.Add(analyze.FlowMark(e.Key, e.LastSeq), e.Key.Src, e.Direction, e.End.UnixNano()+set)
+		v.marks.Add(analyze.FlowMark(e.Key, e.FirstSeq), e.Key.Src, e.Direction, v.steady(e.Start))
+		v.marks.Add(analyze.FlowMark(e.Key, e.LastSeq), e.Key.Src, e.Direction, v.steady(e.End))
 	case *analyze.Snapshot:
 		v.Origin = e.Origin.Kernel()
+	case *analyze.Lost:
+		if step, ok := steppedBy(e); ok {
+			v.set += step
+		}
 	}
 }
 
-// set is by how much the wall clock was set since the recording began. What came
-// late has its place in the stream a little later than it happened; that is no
-// setting.
-func (it *item) set() int64 {
-	d := it.at - it.event.Head().Time.UnixNano()
-	if d >= 0 && d < int64(5*time.Second) {
-		return 0
-	}
-	return d
-}
+// steady is a time on a clock that was not set since the file began. The event's
+// own time counts, not its place in the stream: it may have come late.
+func (v *surveyed) steady(t time.Time) int64 { return t.Add(-v.set).UnixNano() }
 
 // placeAll fits each clock to that of the first file, or to one that was fitted
 // before: of all that may be, the one with most packets in common comes next.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"strings"
 	"time"
 
 	"ipsecdiag/analyze"
@@ -154,11 +155,25 @@ func ended(ctx context.Context, err error) bool {
 func (q *sequencer) now() int64 {
 	now, step := q.clock.now()
 	if step != 0 {
-		what := "clock stepped by " + step.Round(time.Millisecond).String()
+		what := clockStepped + step.Round(time.Millisecond).String()
 		h := analyze.Header{Time: unixTime(q.clock.wall(now)), Origin: q.origin}
 		q.held.add(&analyze.Lost{Header: h, What: what}, now, -1)
 	}
 	return now
+}
+
+// clockStepped begins what a Lost event says of a clock that was set.
+const clockStepped = "clock stepped by "
+
+// steppedBy returns by how much the wall clock was set, where a Lost event tells of
+// that.
+func steppedBy(e *analyze.Lost) (step time.Duration, ok bool) {
+	by, ok := strings.CutPrefix(e.What, clockStepped)
+	if !ok {
+		return 0, false
+	}
+	step, err := time.ParseDuration(by)
+	return step, err == nil
 }
 
 // take holds an event.

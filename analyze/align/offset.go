@@ -110,7 +110,7 @@ func drift(ms []match, start int64) float64 {
 		return 0
 	}
 	mean, deviation := sum/weight, 1/math.Sqrt(weight)
-	if math.Abs(mean) < 4*deviation || math.Abs(mean) > maxDrift {
+	if math.Abs(mean) < 4*deviation || math.Abs(mean) > maxDrift || math.Abs(mean)*float64(span(ms)) < float64(visible) {
 		return 0
 	}
 	for _, e := range slopes { // a queue that grows delays one way alone
@@ -125,7 +125,19 @@ func drift(ms []match, start int64) float64 {
 type estimate struct{ slope, deviation float64 }
 
 // minSlope is the fewest packets that tell a slope.
-const minSlope = 6
+const minSlope = 10
+
+// visible is what a drift must have come to, to be told from busy recorders.
+const visible = 5 * time.Millisecond
+
+// span is how long it took from the first match to the last.
+func span(ms []match) int64 {
+	from, to := ms[0].at, ms[0].at
+	for _, m := range ms {
+		from, to = min(from, m.at), max(to, m.at)
+	}
+	return to - from
+}
 
 // slope fits one sender's packets.
 func slope(g []match, start int64) (e estimate, ok bool) {
@@ -168,7 +180,7 @@ func uncertainty(g []match, slope float64, start int64) float64 {
 		rest[i] = math.Abs(rest[i] - middle)
 	}
 	sigma := max(1.4826*median(rest), float64(time.Microsecond))
-	return 1.5 * sigma / math.Sqrt(square) // the median of slopes is that much less sharp than the least squares
+	return 3 * sigma / math.Sqrt(square) // the median is less sharp than the least squares, and delays are no Gaussian
 }
 
 func median(x []float64) float64 {

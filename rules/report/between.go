@@ -57,8 +57,8 @@ func (sum *Summary) between(s *analyze.State) {
 		}
 		line := Crossing{
 			From: c.From.String(), To: c.To.String(), Kind: c.Class.String(), Src: c.Src, Dst: c.Dst,
-			Left: c.Left, Arrived: c.Arrived, Lost: c.Lost(), FirstLost: c.FirstLost.Time, LastLost: c.LastLost.Time,
-			Frame: c.FirstLost.Number, Unsure: c.Unsure, class: c.Class,
+			Left: c.Left, Arrived: c.Arrived, Lost: c.Lost(), FirstLost: c.FirstLost().Time, LastLost: c.LastLost().Time,
+			Frame: c.FirstLost().Number, Unsure: c.Unsure, class: c.Class,
 		}
 		if c.SPI != 0 {
 			line.SPI = fmt.Sprintf("%08x", c.SPI)
