@@ -99,7 +99,8 @@ func ikeWindow(waited time.Duration) time.Duration { return waited + 45*time.Sec
 // enough without an answer.
 func unanswered(p *Pass, sa *analyze.IKESA) bool {
 	sp, _, _ := sa.Waiting()
-	return sp != nil && establishing(sp.Exchange) && sp.Repeats >= stallRepeats && p.Since(sp.FirstSent) >= stallNoReply
+	return sp != nil && establishing(sp.Exchange) && sp.Repeats >= stallRepeats && p.Since(sp.FirstSent) >= stallNoReply &&
+		p.View.ESPAfter(sp.FirstSent) == nil // else an SA came of it, and the answer is not seen here
 }
 
 // establishing reports whether an exchange serves to make an SA, as opposed to

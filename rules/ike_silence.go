@@ -134,7 +134,7 @@ func stuck(p *Pass, sa *analyze.IKESA) silence {
 		case partly(p, &s):
 			s.kind = silenceFragments
 			return s
-		case ignored(p, sa, x):
+		case !gotOn(sa, i) && ignored(p, sa, x):
 			s.kind = s.classify(p)
 			return s
 		case i == 0 && x.Request.Encrypted && askedAgain(x):
@@ -150,6 +150,18 @@ func stuck(p *Pass, sa *analyze.IKESA) silence {
 	return silence{}
 }
 
+// gotOn reports whether who asked went on to a later exchange: then an answer
+// came, whether it was seen here or not.
+func gotOn(sa *analyze.IKESA, i int) bool {
+	from, _ := sa.Asker(&sa.Exchanges[i])
+	for j := i + 1; j < len(sa.Exchanges); j++ {
+		if later, _ := sa.Asker(&sa.Exchanges[j]); later == from && rank(&sa.Exchanges[j]) > rank(&sa.Exchanges[i]) {
+			return true
+		}
+	}
+	return false
+}
+
 // ignored reports whether the request of an exchange was sent often enough
 // and long enough, and nothing came from the other side since.
 func ignored(p *Pass, sa *analyze.IKESA, x *analyze.IKEExchange) bool {
@@ -159,6 +171,9 @@ func ignored(p *Pass, sa *analyze.IKESA, x *analyze.IKEExchange) bool {
 	}
 	if !establishing(x.Type) && replaced(p, sa) {
 		return false
+	}
+	if establishing(x.Type) && p.View.ESPAfter(x.Request.First()) != nil {
+		return false // an SA came of it: the answer is not seen here
 	}
 	_, to := sa.Asker(x)
 	other := sa.Speaker(to)

@@ -49,11 +49,11 @@ func agreed(back, there []int64) (low, high int64) {
 	for back[i] > there[j] {
 		left, right := back[i]-back[len(back)/2], there[len(there)/2]-there[j]
 		switch {
-		case left >= right && i < len(back)/10:
+		case left >= right && i < len(back)/5:
 			i++
-		case j < len(there)/10:
+		case j < len(there)/5:
 			j++
-		case i < len(back)/10:
+		case i < len(back)/5:
 			i++
 		default:
 			return back[i], there[j]
@@ -64,7 +64,7 @@ func agreed(back, there []int64) (low, high int64) {
 
 // trimmed is how many of the most extreme are left out: clocks do not run quite
 // evenly, and a time stamp may come late.
-func trimmed(n int) int { return n / 50 }
+func trimmed(n int) int { return n / 10 }
 
 // between takes the middle of what packets of both ways leave open.
 func (f *Fit) between(low, high int64) {
