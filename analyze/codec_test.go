@@ -14,7 +14,7 @@ import (
 
 var kinds = []Kind{
 	KindFrame, KindFlow, KindSnapshot, KindAcquire, KindExpire, KindPolicy,
-	KindSA, KindNeighbor, KindCounters, KindDaemon, KindLost, KindTick,
+	KindSA, KindNeighbor, KindCounters, KindDaemon, KindLost, KindTick, KindClear, KindAligned,
 }
 
 // fill gives every exported field of v, however deep, a value that is not its
@@ -58,6 +58,8 @@ func fill(r *rand.Rand, v reflect.Value) {
 		v.SetBool(true)
 	case reflect.Int, reflect.Int64:
 		v.SetInt(1 + r.Int64N(1<<52))
+	case reflect.Float64:
+		v.SetFloat(r.Float64())
 	case reflect.Uint8:
 		v.SetUint(1 + r.Uint64N(255))
 	case reflect.Uint16:

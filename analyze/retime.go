@@ -15,6 +15,8 @@ func Retime(e Event, f func(int64) int64) {
 	switch e := e.(type) {
 	case *Flow:
 		e.Start, e.End = retimed(e.Start, f), retimed(e.End, f)
+	case *Clear:
+		e.Start, e.End = retimed(e.Start, f), retimed(e.End, f)
 	case *Snapshot:
 		for i := range e.Policies {
 			retimePolicy(&e.Policies[i], f)
