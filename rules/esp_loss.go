@@ -19,7 +19,7 @@ var ESPLoss = &Rule{
 		Cause: "Packets were lost between the sender's IPsec and the place where this was recorded: on a link, in a queue that was full, by a firewall or a " +
 			"limit. IPsec numbers its packets, so that each one that is missing shows.",
 		Recognised: "Sequence numbers under an SPI, between the smallest and the largest seen, that no packet had, told for each second. Packets that come " +
-			"late, within two seconds, are not missing. Where one sender uses an SPI towards several destinations, as OSPF does with keys set by hand, they share " +
+			"late, within two seconds, are not missing. Where one sender uses an SPI towards several destinations, as routing protocols do with keys set by hand, they share " +
 			"the numbers, and nothing is told. Nothing is told where the recording itself has lost frames. Where the recording shows a part of " +
 			"the packets only, because it was sampled or they go by several links, that looks the same.",
 		Remedy: "Record at both ends at once: what is missing at one and not at the other was lost between. Then look at the links and queues between " +

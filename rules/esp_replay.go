@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"time"
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/rules/remedy"
@@ -43,6 +44,10 @@ const (
 	shareLate = 100
 )
 
+// refusedLasts is for how long an SA must refuse packets: SAs and packets are counted
+// each second, and not at the same moment, and one burst is no fault.
+const refusedLasts = 3 * time.Second
+
 func checkReplay(p *Pass) {
 	if !p.receives() || !p.dropping(analyze.XfrmInStateSeqError) {
 		checkRestartOnWire(p)
@@ -66,6 +71,7 @@ func checkReplay(p *Pass) {
 		case f.Behind() && r.Last.Mono >= f.Restart.At.Mono:
 			reportReplay(p, f, r, Error, restartWords(f, refused))
 			return
+		case r.Last.Mono-r.First.Mono < refusedLasts:
 		case r.PassedSince == 0 && f.sa.Replay.InSeq > uint64(f.MaxSeq)+uint64(f.sa.Replay.Window):
 			reportReplay(p, f, r, Error, behindWords(f, refused))
 			return

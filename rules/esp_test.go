@@ -55,14 +55,28 @@ func (w *wire) numbers(name string, k analyze.FlowKey, first, last uint32) {
 }
 
 // hears has a host see an IKE message (RFC 7296 section 3.1) from one address to
-// another.
-func (w *wire) hears(name string, src, dst netip.Addr) {
+// another: INFORMATIONAL, with these payloads.
+func (w *wire) hears(name string, src, dst netip.Addr, payloads ...byte) {
+	first := byte(0)
+	if len(payloads) > 0 {
+		first = 41 // N
+	}
+	b := slices.Concat([]byte{1, 0xf4, 1, 0xf4, 0, byte(36 + len(payloads)), 0, 0},
+		[]byte{1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, first, 0x20, 37, 8, 0, 0, 0, 1, 0, 0, 0, byte(28 + len(payloads))}, payloads)
+	w.packet(name, src, dst, spd.ProtoUDP, b)
+}
+
+// packet has a host see an IPv6 packet.
+func (w *wire) packet(name string, src, dst netip.Addr, proto uint8, payload []byte) {
 	h := at(name, w.now)
 	h.Origin.Interface = "eth0"
-	s, d := src.As16(), dst.As16()
-	b := slices.Concat([]byte{0x60, 0, 0, 0, 0, 36, spd.ProtoUDP, 64}, s[:], d[:], []byte{1, 0xf4, 1, 0xf4, 0, 36, 0, 0},
-		[]byte{1, 2, 3, 4, 5, 6, 7, 8, 1, 2, 3, 4, 5, 6, 7, 8, 0, 0x20, 37, 8, 0, 0, 0, 1, 0, 0, 0, 28})
+	b := ipv6(src, dst, proto, payload)
 	w.Apply(&analyze.Frame{Header: h, Link: analyze.LinkRaw, OrigLen: len(b), Data: b})
+}
+
+func ipv6(src, dst netip.Addr, proto uint8, payload []byte) []byte {
+	s, d := src.As16(), dst.As16()
+	return slices.Concat([]byte{0x60, 0, 0, 0, 0, byte(len(payload)), proto, 64}, s[:], d[:], payload)
 }
 
 func (w *wire) counts(name, counter string, value uint64) {
@@ -385,5 +399,75 @@ func TestLossIsNotToldOfARecordingThatHasLost(t *testing.T) {
 			want = ""
 		}
 		w.want(t, want)
+	}
+}
+
+func TestInvalidSPIInTheClearIsLikely(t *testing.T) {
+	notify := func(spi byte) []byte { return []byte{0, 0, 0, 12, 3, 0, 0, 11, 0, 0, 0x10, spi} }
+	for name, tt := range map[string]struct {
+		spi  byte
+		from netip.Addr
+		want string
+	}{
+		"the one that comes":  {0x01, teapot, "error likely open"},
+		"another":             {0x77, teapot, ""},
+		"its own, not theirs": {0x01, glass, ""},
+	} {
+		w := newWire(ESPUnknownSPI)
+		to := glass
+		if tt.from == glass {
+			to = teapot
+		}
+		w.pass(5, func(int) {
+			w.sees("file", toTeapot, 2)
+			w.hears("file", tt.from, to, notify(tt.spi)...)
+		})
+		t.Run(name, func(t *testing.T) { w.want(t, tt.want) })
+	}
+}
+
+// TestAnErrorMessageOnESPTellsThatItIsRefused: without it the same is information.
+func TestAnErrorMessageOnESPTellsThatItIsRefused(t *testing.T) {
+	w := newWire(ESPOneWay)
+	w.hears("file", teapot, glass)
+	quoted := ipv6(glass, teapot, spd.ProtoESP, []byte{0, 0, 0x10, 1, 0, 0, 0, 9})
+	router := netip.MustParseAddr("fd00::fe")
+	w.pass(15, func(i int) {
+		w.sees("file", toTeapot, 1)
+		if i == 12 {
+			w.want(t, "info likely open")
+		}
+		if i > 12 { // destination unreachable, administratively prohibited (RFC 4443 section 3.1)
+			w.packet("file", router, glass, spd.ProtoICMPv6, slices.Concat([]byte{1, 1, 0, 0, 0, 0, 0, 0}, quoted))
+		}
+	})
+	w.want(t, "error likely open")
+	w.says(t, "fd00::fe answers it with")
+}
+
+// TestARestartedSenderIsToldUntilItCatchesUp: also where the recording began after
+// the restart.
+func TestARestartedSenderIsToldUntilItCatchesUp(t *testing.T) {
+	for words, before := range map[string]int{"began again, at 1 after 100": 5, "has seen 100": 0} {
+		in := keyed(glass, teapot, 0x1001)
+		in.Replay.Window, in.Replay.InSeq, in.Used.Packets = 32, 100, 100
+		w := newWire(ESPReplay)
+		w.host("teapot", teapot, in)
+		w.pass(before, func(int) { w.sees("teapot", toTeapot, 20) })
+		w.seq[toTeapot] = 0
+		w.pass(6, func(i int) {
+			w.sees("teapot", toTeapot, 2)
+			w.counts("teapot", analyze.XfrmInStateSeqError, uint64(2*i))
+			w.refuses("teapot", in, spd.SAStats{ReplayWindow: uint32(2 * i)}, 100)
+		})
+		w.want(t, "error certain open")
+		w.says(t, words, "dropped 12 packets")
+		w.pass(3, func(i int) {
+			w.sees("teapot", toTeapot, 50)
+			in.Replay.InSeq = 100 + uint64(50*i)
+			w.refuses("teapot", in, spd.SAStats{ReplayWindow: 12}, uint64(100+50*i))
+		})
+		w.pass(9, func(int) { w.sees("teapot", toTeapot, 1) })
+		w.want(t, "error certain resolved")
 	}
 }
