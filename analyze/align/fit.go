@@ -58,7 +58,9 @@ type match struct {
 	sender uint16
 	other  uint16 // the sender as the other saw it
 	way    int8   // +1: came by the reference first; -1: last; 0: not known
-	sure   bool   // both saw it equally often, and these are in the same place
+	// control is set for what is neither ESP nor AH.
+	control bool
+	sure    bool // both saw it equally often, and these are in the same place
 }
 
 // Compare fits the clock of other to that of the reference. ok is false where
@@ -87,10 +89,11 @@ func Compare(reference, other *Marks) (f Fit, ok bool) {
 // matches pairs what both saw: those marks that both saw equally often, in their
 // order, and beside them every pair of each mark.
 func matches(reference, other *Marks) (sure, all []match) {
+	control := true
 	collect := func(a, b []sighting) {
 		for i, x := range a[:min(len(a), maxRepeats)] {
 			for j, y := range b[:min(len(b), maxRepeats)] {
-				m := match{x.key, x.at, y.at - x.at, x.sender, y.sender, way(x.dir, y.dir), len(a) == len(b) && i == j}
+				m := match{x.key, x.at, y.at - x.at, x.sender, y.sender, way(x.dir, y.dir), control, len(a) == len(b) && i == j}
 				all = append(all, m)
 				if m.sure {
 					sure = append(sure, m)
@@ -99,6 +102,7 @@ func matches(reference, other *Marks) (sure, all []match) {
 		}
 	}
 	shared(&reference.control, &other.control, collect)
+	control = false
 	shared(&reference.volume, &other.volume, collect)
 	return sure, all
 }
@@ -189,25 +193,31 @@ func nearest(all []match, l line) []match {
 }
 
 // plausible reports whether the clocks may be so: two packets at least, and a
-// third of what the one who saw less saw while both watched. Retransmissions are
-// the same packets, and two captures one after the other share some of them.
+// third of what the one who saw less saw while both watched, of all packets or of
+// control traffic, where all others die on the way. Retransmissions are the same
+// packets, and two captures one after the other share some of them.
 func plausible(reference, other *Marks, ms []match, l line) bool {
 	if len(ms) < 2 {
 		return false
 	}
 	from := max(reference.first, other.first-l.at(reference.first)) - spread
 	to := min(reference.last, other.last-l.at(reference.last)) + spread
-	n := min(reference.within(from, to), other.within(from+l.at(from), to+l.at(to)))
-	return 3*len(ms) >= n
+	control := min(reference.control.within(from, to), other.control.within(from+l.at(from), to+l.at(to)))
+	volume := min(reference.volume.within(from, to), other.volume.within(from+l.at(from), to+l.at(to)))
+	matched := 0
+	for _, m := range ms {
+		if m.control {
+			matched++
+		}
+	}
+	return 3*len(ms) >= control+volume || matched >= 2 && 3*matched >= control
 }
 
 // within counts the sightings of a stretch of time.
-func (m *Marks) within(from, to int64) (n int) {
-	for _, s := range []*sample{&m.control, &m.volume} {
-		for _, x := range s.ordered() {
-			if x.at >= from && x.at <= to {
-				n++
-			}
+func (s *sample) within(from, to int64) (n int) {
+	for _, x := range s.ordered() {
+		if x.at >= from && x.at <= to {
+			n++
 		}
 	}
 	return n

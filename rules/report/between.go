@@ -144,19 +144,30 @@ func gains(ppm float64) string {
 
 func rounded(d time.Duration) string { return d.Round(time.Millisecond).String() }
 
-// ways says line by line what became of packets between the observers, packets of
-// one kind and way together, each SPI of ESP and AH by itself.
+// ways says what became of packets between the observers: for each way in one line
+// what arrived, and line by line what was lost, packets of one kind together, each
+// SPI of ESP and AH by itself.
 func (sum *Summary) ways() []string {
+	type way struct{ from, to string }
 	type key struct {
-		from, to string
+		way
 		class    analyze.MarkClass
 		spi      string
 		src, dst netip.Addr
 	}
-	lines := map[key]*Crossing{}
+	lines, arrived := map[key]*Crossing{}, map[way]map[analyze.MarkClass]uint64{}
 	var order []key
+	var ways []way
 	for _, c := range sum.Crossings {
-		k := key{from: c.From, to: c.To, class: c.class, src: c.Src, dst: c.Dst}
+		k := key{way: way{c.From, c.To}, class: c.class, src: c.Src, dst: c.Dst}
+		if arrived[k.way] == nil {
+			arrived[k.way] = map[analyze.MarkClass]uint64{}
+			ways = append(ways, k.way)
+		}
+		if c.Lost == 0 {
+			arrived[k.way][c.class] += c.Arrived
+			continue
+		}
 		if c.class == analyze.MarkESP || c.class == analyze.MarkAH {
 			k.spi = c.SPI
 		}
@@ -169,10 +180,40 @@ func (sum *Summary) ways() []string {
 		l.add(&c)
 	}
 	var all []string
-	for _, k := range order {
-		all = append(all, fmt.Sprintf("%s → %s: %s", k.from, k.to, lines[k].words(k.src, k.dst)))
+	for _, w := range ways {
+		for _, k := range order {
+			if k.way == w {
+				all = append(all, fmt.Sprintf("%s → %s: %s", w.from, w.to, lines[k].words(k.src, k.dst)))
+			}
+		}
+		if n := arrived[w]; len(n) > 0 {
+			all = append(all, fmt.Sprintf("%s → %s: %s arrived", w.from, w.to, arrivedWords(n)))
+		}
 	}
 	return all
+}
+
+// arrivedWords count what arrived by its kind.
+func arrivedWords(n map[analyze.MarkClass]uint64) string {
+	var parts []string
+	total := uint64(0)
+	for _, class := range slices.Sorted(maps.Keys(n)) {
+		parts = append(parts, counted(n[class], class.String()))
+		total += n[class]
+	}
+	if total > 1 {
+		return "all of " + list(parts)
+	}
+	return list(parts)
+}
+
+// counted is count, for nouns in y too.
+func counted(n uint64, noun string) string {
+	text := count(n, noun)
+	if n != 1 {
+		text = strings.Replace(text, "replys", "replies", 1)
+	}
+	return text
 }
 
 func (c *Crossing) add(o *Crossing) {
@@ -186,27 +227,18 @@ func (c *Crossing) add(o *Crossing) {
 }
 
 func (c *Crossing) words(src, dst netip.Addr) string {
-	what := count(c.Left, c.Kind)
-	if c.Left != 1 {
-		what = strings.Replace(what, "replys", "replies", 1)
-	}
+	what := counted(c.Left, c.Kind)
 	if c.SPI != "" {
 		what += " under SPI " + c.SPI
 	}
 	what += fmt.Sprintf(" from %s to %s", src, dst)
 	switch {
-	case c.Lost == 0:
-		what += ", arrived"
-		if c.Left > 1 {
-			what += ", all of them"
-		}
-	case c.Arrived == 0:
-		what += ", lost on the way"
-		if c.Left > 1 {
-			what += ", all of them"
-		}
-	default:
+	case c.Arrived > 0:
 		what += fmt.Sprintf(", %d of them lost on the way", c.Lost)
+	case c.Left > 1:
+		what += ", all of them lost on the way"
+	default:
+		what += ", lost on the way"
 	}
 	if !c.FirstLost.IsZero() {
 		what += fmt.Sprintf(" (%s", c.FirstLost.UTC().Format(clock))
