@@ -21,6 +21,7 @@ var All = []*Rule{
 	ESPUnknownSPI,
 	ESPBadKey,
 	ESPOneWay,
+	ESPLoss,
 	SAExpired,
 	PolicyOneWay,
 	PolicyShadowed,
