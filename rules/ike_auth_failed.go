@@ -25,15 +25,18 @@ func checkIKEAuthFailed(p *Pass) {
 	case latest.sa == nil:
 	case latest.end == ikeUnproved && p.Since(latest.answer) >= ikeSettle:
 		reportAuthFailed(p, latest, same)
-	case latest.end == ikeSpurned && p.Since(latest.answer) >= ikeSettle && !carriedESP(p, latest.sa):
+	case latest.end == ikeSpurned && p.Since(latest.answer) >= ikeSettle && !ofUse(p, latest.sa):
 		reportAuthFailed(p, latest, same)
 	case latest.end >= ikeChildless:
 		p.ResolvePair(latest.answer, "both ends have authenticated each other")
 	}
 }
 
-// carriedESP reports whether ESP began after the IKE SA did: then it was of use.
-func carriedESP(p *Pass, sa *analyze.IKESA) bool { return p.View.ESPAfter(sa.First) != nil }
+// ofUse reports whether the IKE SA has brought what it was for: ESP began after it
+// did, or this host's kernel has SAs between the two.
+func ofUse(p *Pass, sa *analyze.IKESA) bool {
+	return p.View.ESPAfter(sa.First) != nil || (p.Host.KernelSeen && len(liveSAs(p)) > 0)
+}
 
 // authTopics are what a daemon may say of a failing authentication. What tells the
 // reason comes first.

@@ -11,7 +11,7 @@ var ikeAuthFailedDoc = Doc{
 		"and checksum of the algorithms that were chosen, gives what there is room for: a notification first, and no room for the AUTH payload " +
 		"that every success holds; or a notification of the initiator as the next thing after the responder's authentication, and no ESP. That is " +
 		"likely; some daemons refuse a CHILD SA in the same way. Certain by the word of a daemon at either end, and by a notification of IKEv1 in " +
-		"the clear. In IKEv1 an encrypted notification in place of the answer, or a responder that repeats its last message as if nothing had come " +
+		"the clear. In IKEv1 an encrypted notification in place of the answer, and nothing else within 12 s, or a responder that repeats its last message as if nothing had come " +
 		"(libreswan), is likely.",
 	Remedy: "Compare identities and pre-shared keys of both ends, or the certificates, their names, dates and CA, and the clocks. The log of " +
 		"the end that refuses says which it is; the other end is told nothing, on purpose.",

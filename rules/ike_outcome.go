@@ -192,14 +192,15 @@ func tooShort(sa *analyze.IKESA, r *analyze.IKEMessage) bool {
 }
 
 // spurning returns the exchange by which the initiator ends the IKE SA at once with
-// nothing but one notification: it does not accept who the responder is.
+// nothing but one notification: it does not accept who the responder is. It is the
+// last one, and comes soon: a notification of its own is also how MOBIKE tells later
+// that there are no further addresses (RFC 4555 section 3.6).
 func spurning(sa *analyze.IKESA, auth *analyze.IKEExchange) *analyze.IKEExchange {
-	for i := range sa.Exchanges {
-		x := &sa.Exchanges[i]
-		if x.Type == ike.ExchangeInformational && x.ByInitiator && x.MessageID == auth.MessageID+1 &&
-			x.Request.Inner == ike.PayloadNotify && sa.MostPlain(&x.Request) < ikeSmallest {
-			return x
-		}
+	x := &sa.Exchanges[len(sa.Exchanges)-1]
+	if x.Type == ike.ExchangeInformational && x.ByInitiator && x.MessageID == auth.MessageID+1 &&
+		x.Request.Inner == ike.PayloadNotify && sa.MostPlain(&x.Request) < ikeSmallest &&
+		x.Request.First().Mono-auth.Response.First().Mono < ikeFollow {
+		return x
 	}
 	return nil
 }

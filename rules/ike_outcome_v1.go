@@ -84,7 +84,7 @@ func (o *ikeOutcome) judgeProof(p *Pass, proof *analyze.IKEExchange) {
 	if proof.Type != ike.ExchangeIdentityProtection {
 		return
 	}
-	if x := informs(o.sa, false, proof.Request.First()); x != nil {
+	if x := informs(o.sa, false, proof.Request.First()); x != nil && p.Since(x.Request.First()) >= refusedV1 {
 		o.end, o.answer = ikeUnproved, x.Request.First()
 	} else if unreadable(p, o.sa, proof) {
 		o.end, o.answer, o.repeats = ikeUnproved, o.sa.FromResponder.LastSent, true
@@ -141,9 +141,10 @@ func (o *ikeOutcome) judgeQuick(p *Pass) {
 	}
 }
 
-// quickRefused is how long a Quick Mode must not have been sent again to count as
-// refused: strongSwan sends again after 4 s, libreswan after 0.5 s, racoon after 10 s.
-const quickRefused = 12 * time.Second
+// refusedV1 is how long a message must have had no answer but an encrypted notification
+// to count as refused. What was lost is sent again before: by strongSwan after 4 s, by
+// libreswan after 0.5 s, by racoon after 10 s.
+const refusedV1 = 12 * time.Second
 
 // judgeUnanswered: a refused Quick Mode is not sent again; one that was lost is
 // (RFC 2408 section 5.1), and then whatever else the other end says (dead peer
@@ -151,7 +152,7 @@ const quickRefused = 12 * time.Second
 func (o *ikeOutcome) judgeUnanswered(p *Pass, asked *analyze.IKEExchange) {
 	from, to := o.sa.Asker(asked)
 	x := informs(o.sa, !asked.ByInitiator, asked.Request.First())
-	if x == nil || p.Since(x.Request.First()) < quickRefused || x.Request.First().Mono < asked.Request.Last().Mono {
+	if x == nil || p.Since(x.Request.First()) < refusedV1 || x.Request.First().Mono < asked.Request.Last().Mono {
 		return
 	}
 	o.end, o.asked, o.answer, o.by, o.to = ikeChildless, asked.Request.First(), x.Request.First(), to, from
