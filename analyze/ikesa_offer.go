@@ -40,6 +40,19 @@ func (sa *IKESA) Offered() []ike.Proposal { return sa.offered.all() }
 // seen. It is shared: do not change it.
 func (sa *IKESA) Chosen() []ike.Proposal { return sa.chosen.all() }
 
+// OfferedAlgorithms returns the algorithms of Offered, in the numbers of IKEv2.
+func (sa *IKESA) OfferedAlgorithms() []ike.Algorithm { return sa.offered.numbered() }
+
+// ChosenAlgorithms returns the algorithms of Chosen, in the numbers of IKEv2.
+func (sa *IKESA) ChosenAlgorithms() []ike.Algorithm { return sa.chosen.numbered() }
+
+func (o *offer) numbered() []ike.Algorithm {
+	if o == nil {
+		return nil
+	}
+	return o.algorithms
+}
+
 func (o *offer) all() []ike.Proposal {
 	if o == nil {
 		return nil

@@ -37,7 +37,7 @@ func (sa *IKESA) MostPlain(m *IKEMessage) int {
 // were chosen; where they were not seen, the least that there can be.
 func (sa *IKESA) sealOverhead() int {
 	iv, icv, known := 0, 0, false
-	for _, a := range sa.chosenAlgorithms() {
+	for _, a := range sa.ChosenAlgorithms() {
 		switch a.Type {
 		case ike.TransformEncr:
 			iv, known = ike.Encr(a.ID).IVLength(), true
@@ -52,21 +52,12 @@ func (sa *IKESA) sealOverhead() int {
 	return max(iv+icv+1, leastOverhead)
 }
 
-// chosenAlgorithms returns what was chosen for the IKE SA, nil where that was not
-// seen.
-func (sa *IKESA) chosenAlgorithms() []ike.Algorithm {
-	if sa.chosen == nil {
-		return nil
-	}
-	return sa.chosen.algorithms
-}
-
 // LeastAuth returns the length of the shortest AUTH payload that proves an identity
 // under the IKE SA: a shared key's, as long as the pseudorandom function that was
 // chosen gives (RFC 7296 section 2.15). Signatures are no shorter.
 func (sa *IKESA) LeastAuth() int {
 	const header, shortest = 8, 16
-	for _, a := range sa.chosenAlgorithms() {
+	for _, a := range sa.ChosenAlgorithms() {
 		if a.Type == ike.TransformPRF {
 			return header + max(ike.PRF(a.ID).Length(), shortest)
 		}

@@ -133,8 +133,7 @@ func (e *Engine) Apply(ev analyze.Event) []Finding {
 // there are as many askings as pairs and rules each second, nearly all without a
 // result.
 func (e *Engine) prepare(p Pass) *Pass {
-	p.reports, p.resolved = e.pass.reports, e.pass.resolved // for their room
-	p.search.cases, p.attempts.all, p.attempts.same = e.pass.search.cases, e.pass.attempts.all, e.pass.attempts.same
+	p.reports, p.resolved, p.search.cases = e.pass.reports, e.pass.resolved, e.pass.search.cases // for their room
 	e.pass = p
 	return &e.pass
 }

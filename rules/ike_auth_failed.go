@@ -20,13 +20,13 @@ var IKEAuthFailed = &Rule{
 }
 
 func checkIKEAuthFailed(p *Pass) {
-	latest, same := ikeAttempts(p)
+	latest := ikeAttempts(p)
 	switch {
 	case latest.sa == nil:
 	case latest.end == ikeUnproved && p.Since(latest.answer) >= ikeSettle:
-		reportAuthFailed(p, latest, same)
+		reportAuthFailed(p, latest, attemptsLike(p, latest))
 	case latest.end == ikeSpurned && p.Since(latest.answer) >= ikeSettle && !ofUse(p, latest.sa):
-		reportAuthFailed(p, latest, same)
+		reportAuthFailed(p, latest, attemptsLike(p, latest))
 	case latest.end >= ikeChildless:
 		p.ResolvePair(latest.answer, "both ends have authenticated each other")
 	}

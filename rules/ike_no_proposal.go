@@ -20,13 +20,13 @@ var IKENoProposal = &Rule{
 }
 
 func checkIKENoProposal(p *Pass) {
-	latest, same := ikeAttempts(p)
+	latest := ikeAttempts(p)
 	switch {
 	case latest.sa == nil:
 	case latest.end == ikeRefused && p.Since(latest.answer) >= ikeSettle:
-		reportNoProposal(p, latest, len(same), same[0])
+		reportNoProposal(p, latest, attemptsLike(p, latest))
 	case latest.end == ikeOtherGroup:
-		reportOtherGroup(p, latest, len(same), same[0])
+		reportOtherGroup(p, latest, attemptsLike(p, latest))
 	case latest.end >= ikeChildless && reportChildProposal(p, latest):
 	case latest.end > ikeOtherGroup:
 		p.ResolvePair(latest.answer, "a proposal has been chosen")
@@ -74,11 +74,11 @@ func configured(line, proto string) (text string, ok bool) {
 	return analyze.Printable(text), ok && strings.HasPrefix(text, proto)
 }
 
-func reportNoProposal(p *Pass, o ikeOutcome, attempts int, first ikeOutcome) {
+func reportNoProposal(p *Pass, o ikeOutcome, same []ikeOutcome) {
 	f := p.Finding()
 	offered := o.sa.Offered()
 	f.Explanation = fmt.Sprintf("%s accepts none of the proposals by which %s asks for an IKE SA, and answers %s%s.",
-		o.by, o.to, o.notifyName(), attemptWords(attempts))
+		o.by, o.to, o.notifyName(), attemptWords(len(same)))
 	if len(offered) > 0 {
 		f.Explanation += fmt.Sprintf(" %s offers %s.", o.to, offerWords(offered))
 	}
@@ -88,7 +88,7 @@ func reportNoProposal(p *Pass, o ikeOutcome, attempts int, first ikeOutcome) {
 	if apart {
 		f.Confidence = Certain
 	}
-	f.Evidence = []Evidence{Saw(first.asked, "%s asks %s for an IKE SA%s", o.to, o.by, offeringWords(offered)),
+	f.Evidence = []Evidence{Saw(same[0].asked, "%s asks %s for an IKE SA%s", o.to, o.by, offeringWords(offered)),
 		Saw(o.answer, "%s answers %s", o.by, o.notifyName())}
 	if known {
 		f.Evidence = append(f.Evidence, Saw(taken.at, "%s %s %s", o.by, taken.how, taken.text))
@@ -153,13 +153,13 @@ func proposalsAt(p *Pass, end netip.Addr, line, title string) remedy.Remedy {
 	}
 }
 
-func reportOtherGroup(p *Pass, o ikeOutcome, attempts int, first ikeOutcome) {
+func reportOtherGroup(p *Pass, o ikeOutcome, same []ikeOutcome) {
 	f := p.Finding()
 	sent := o.sa.Exchange(ike.ExchangeIKESAInit).Request.KE
 	wanted := o.notify.Group
 	f.Confidence = Certain
 	f.Explanation = fmt.Sprintf("%s wants the Diffie-Hellman group %s, and %s, which had sent %s, does not come back with it%s.",
-		o.by, wanted, o.to, sent, attemptWords(attempts))
+		o.by, wanted, o.to, sent, attemptWords(len(same)))
 	switch {
 	case sent == wanted:
 		f.Explanation += " It is the group that was sent: one of the two has the wrong idea of it."
@@ -170,7 +170,7 @@ func reportOtherGroup(p *Pass, o ikeOutcome, attempts int, first ikeOutcome) {
 		f.Explanation += fmt.Sprintf(" %s had not offered that group at all.", o.to)
 	}
 	f.Evidence = []Evidence{
-		Saw(first.asked, "%s asks %s for an IKE SA with the group %s%s", o.to, o.by, sent, offeringWords(o.sa.Offered())),
+		Saw(same[0].asked, "%s asks %s for an IKE SA with the group %s%s", o.to, o.by, sent, offeringWords(o.sa.Offered())),
 		Saw(o.answer, "%s answers %s: it wants %s", o.by, o.notifyName(), wanted),
 	}
 	f.Evidence = append(f.Evidence, saidEvidence(saidSince(p, o.sa.First, analyze.SaidInvalidKE, analyze.SaidNoProposal))...)

@@ -50,36 +50,35 @@ const (
 // ikeJudged is how the attempts of one view were judged, by the first rule that
 // asked.
 type ikeJudged struct {
-	judged    bool
-	latest    ikeOutcome
-	all, same []ikeOutcome
+	judged bool
+	latest ikeOutcome
 }
 
 // ikeAttempts returns the latest outcome of the view's IKE SAs that decides
-// something, and all that ended the same way, the oldest first; the slice is
-// valid until the next view.
-func ikeAttempts(p *Pass) (latest ikeOutcome, same []ikeOutcome) {
+// something.
+func ikeAttempts(p *Pass) ikeOutcome {
 	j := &p.attempts
 	if j.judged {
-		return j.latest, j.same
+		return j.latest
 	}
-	j.judged, j.all, j.same = true, j.all[:0], j.same[:0]
+	j.judged = true
 	for _, sa := range p.View.IKE {
 		o := outcomeOf(p, sa)
-		if o.end == ikeBegun {
-			continue
-		}
-		j.all = append(j.all, o)
-		if j.latest.sa == nil || j.latest.answer.Mono <= o.answer.Mono {
+		if o.end != ikeBegun && (j.latest.sa == nil || j.latest.answer.Mono <= o.answer.Mono) {
 			j.latest = o
 		}
 	}
-	for _, o := range j.all {
-		if o.end == j.latest.end && o.by == j.latest.by {
-			j.same = append(j.same, o)
+	return j.latest
+}
+
+// attemptsLike returns all attempts that ended as that one did, the oldest first.
+func attemptsLike(p *Pass, latest ikeOutcome) (same []ikeOutcome) {
+	for _, sa := range p.View.IKE {
+		if o := outcomeOf(p, sa); o.end == latest.end && o.by == latest.by {
+			same = append(same, o)
 		}
 	}
-	return j.latest, j.same
+	return same
 }
 
 func outcomeOf(p *Pass, sa *analyze.IKESA) ikeOutcome {

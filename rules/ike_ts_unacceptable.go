@@ -21,12 +21,12 @@ var IKETSUnacceptable = &Rule{
 }
 
 func checkIKETSUnacceptable(p *Pass) {
-	latest, same := ikeAttempts(p)
+	latest := ikeAttempts(p)
 	switch {
 	case latest.sa == nil:
 	case latest.end == ikeChildless && p.Since(latest.answer) >= ikeSettle:
 		if len(childRefusals(p, latest)) == 0 { // ike-no-proposal's
-			reportTSUnacceptable(p, latest, same)
+			reportTSUnacceptable(p, latest, attemptsLike(p, latest))
 		}
 	case latest.end == ikeUp:
 		if x := refusedLast(latest.sa); x != nil && len(saidSince(p, latest.sa.First, analyze.SaidTSUnacceptable)) > 0 {

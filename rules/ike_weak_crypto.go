@@ -59,7 +59,7 @@ func checkWeakOffers(p *Pass) {
 
 func judgeOffers(p *Pass, sa *analyze.IKESA) {
 	offered, chosen := sa.Offered(), sa.Chosen()
-	used, named := weakIn(chosen, true), weakIn(offered, false)
+	used, named := weakIn(sa.ChosenAlgorithms(), true), weakIn(sa.OfferedAlgorithms(), false)
 	f := p.Finding()
 	f.Confidence = Certain
 	switch {
@@ -67,7 +67,7 @@ func judgeOffers(p *Pass, sa *analyze.IKESA) {
 		f.Explanation = fmt.Sprintf("IKE between %s and %s uses %s.", sa.Initiator, sa.Responder, weakWords(used))
 	case chosen == nil && len(offered) > 0 && !sound(offered):
 		f.Title = "nothing but weak algorithms is offered"
-		f.Explanation = fmt.Sprintf("%s offers %s nothing for IKE without %s.", sa.Initiator, sa.Responder, weakWords(weakIn(offered, true)))
+		f.Explanation = fmt.Sprintf("%s offers %s nothing for IKE without %s.", sa.Initiator, sa.Responder, weakWords(weakIn(sa.OfferedAlgorithms(), true)))
 	case len(named) > 0:
 		f.Title, f.Severity = "weak algorithms are offered", Info
 		f.Explanation = fmt.Sprintf("Beside better ones %s still offers %s %s for IKE.", sa.Initiator, sa.Responder, weakWords(named))
@@ -131,15 +131,11 @@ func betterProposals(line string) remedy.Remedy {
 
 // weakIn lists the weak algorithms of an offer, each once; those that are only on
 // their way out where aging is set.
-func weakIn(offer []ike.Proposal, aging bool) (out []weakness) {
-	for _, q := range offer {
-		for _, t := range q.Transforms {
-			for _, a := range t.Algorithms() {
-				w, ok := weakAlgorithm(a)
-				if ok && (aging || !w.aging) && !slices.Contains(out, w) {
-					out = append(out, w)
-				}
-			}
+func weakIn(offer []ike.Algorithm, aging bool) (out []weakness) {
+	for _, a := range offer {
+		w, ok := weakAlgorithm(a)
+		if ok && (aging || !w.aging) && !slices.Contains(out, w) {
+			out = append(out, w)
 		}
 	}
 	return out
