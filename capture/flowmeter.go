@@ -81,7 +81,17 @@ func (m *FlowMeter) Add(key analyze.FlowKey, dir analyze.Direction, origin *anal
 	return e.seen
 }
 
-// AddCounted adds what somebody else has counted of a key in this interval.
+// Frames returns how many packets of a key Add was told of since the key was
+// first seen.
+func (m *FlowMeter) Frames(key analyze.FlowKey, dir analyze.Direction, origin *analyze.Origin) uint64 {
+	if i, ok := m.index[meterKey{key, origin, dir}]; ok {
+		return m.entries[i].seen
+	}
+	return 0
+}
+
+// AddCounted adds what somebody else has counted of a key in this interval. Such
+// packets are not among those that Add and Frames tell the number of.
 func (m *FlowMeter) AddCounted(key analyze.FlowKey, dir analyze.Direction, origin *analyze.Origin, c *countSlot) {
 	i := m.find(meterKey{key, origin, dir})
 	e := &m.entries[i]
@@ -90,7 +100,6 @@ func (m *FlowMeter) AddCounted(key analyze.FlowKey, dir analyze.Direction, origi
 		First: e.first, Last: e.last, Smallest: e.smallest, Largest: e.largest, Longest: e.longest,
 	}
 	sum.add(c)
-	e.seen += c.Packets
 	e.packets, e.bytes, e.start, e.end = sum.Packets, sum.Bytes, int64(sum.Start), int64(sum.End)
 	e.first, e.last, e.smallest, e.largest, e.longest = sum.First, sum.Last, sum.Smallest, sum.Largest, sum.Longest
 	m.list(i)

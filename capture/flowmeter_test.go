@@ -93,3 +93,17 @@ func TestFlowMeterAllocates(t *testing.T) {
 		t.Errorf("%v allocations per packet", n)
 	}
 }
+
+// What somebody else has counted does not make the first frames of a key fewer.
+func TestFlowMeterTellsFramesFromCounts(t *testing.T) {
+	m, origin := NewFlowMeter(0), new(analyze.Origin)
+	key := analyze.FlowKey{SPI: 7}
+	m.Add(key, analyze.DirIn, origin, 1, 100, 1)
+	m.AddCounted(key, analyze.DirIn, origin, &countSlot{Packets: 90, Start: 9, End: 99, First: 9, Last: 98, Smallest: 9, Largest: 98})
+	if n := m.Add(key, analyze.DirIn, origin, 2, 100, 2); n != 2 || m.Frames(key, analyze.DirIn, origin) != 2 {
+		t.Errorf("it was packet %d, and %d were told", n, m.Frames(key, analyze.DirIn, origin))
+	}
+	if f := m.Flush(100); len(f) != 1 || f[0].Packets != 92 || f[0].FirstSeq != 1 || f[0].MaxSeq != 98 {
+		t.Errorf("flushed %+v", f)
+	}
+}

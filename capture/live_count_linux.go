@@ -13,6 +13,13 @@ import (
 type counting struct {
 	counter *counter
 	kinds   map[int]deviceKind // interfaces that the counter was told of
+	early   []countedFlow      // counted before their key's first frames came out of the ring
+}
+
+// countedFlow is what the kernel counted of a key in an interval.
+type countedFlow struct {
+	key  countKey
+	slot countSlot
 }
 
 // openCounting prepares to count on the named devices, of which it is given the
@@ -96,20 +103,38 @@ func (c *counting) forget(gone func(index int) bool) {
 	}
 }
 
-// read adds what was counted since the last read to the meter.
+// read adds what was counted since the last read to the meter. Frames come out of
+// the ring late, and the first ones of a key are handed up: while they are still
+// to come, what was counted after them waits for the next read, so that a flow
+// begins with its first packet.
 func (c *counting) read(fd int, meter *FlowMeter, originOf func(index int) *analyze.Origin) error {
 	if c.counter == nil {
 		return nil
 	}
+	c.release(meter, originOf)
 	hand := func(k *countKey, s *countSlot) {
 		key, dir := k.flow()
-		meter.AddCounted(key, dir, originOf(int(k.Index)), s)
+		origin := originOf(int(k.Index))
+		if meter.Frames(key, dir, origin) < firstFrames {
+			c.early = append(c.early, countedFlow{*k, *s})
+			return
+		}
+		meter.AddCounted(key, dir, origin, s)
 	}
 	quiet, err := c.counter.read(hand)
 	if err == nil && quiet {
 		err = c.renew(fd, hand)
 	}
 	return err
+}
+
+// release adds what waits to the meter.
+func (c *counting) release(meter *FlowMeter, originOf func(index int) *analyze.Origin) {
+	for i := range c.early {
+		key, dir := c.early[i].key.flow()
+		meter.AddCounted(key, dir, originOf(int(c.early[i].key.Index)), &c.early[i].slot)
+	}
+	c.early = c.early[:0]
 }
 
 // renew puts a new counter in the place of one whose keys have mostly gone

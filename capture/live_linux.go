@@ -45,7 +45,7 @@ func Live(ctx context.Context, opt LiveOptions) iter.Seq2[analyze.Event, error] 
 		if err == nil {
 			err = l.drain()
 		}
-		err = errors.Join(err, l.account(time.Now()))
+		err = errors.Join(err, l.account(time.Now(), true))
 		if err != nil && !l.stopped {
 			yield(nil, err)
 		}
@@ -164,7 +164,7 @@ func (l *live) frame(f *ringFrame) bool {
 
 // lookAfter does what is to be done each second.
 func (l *live) lookAfter(now time.Time) error {
-	if err := l.account(now); err != nil {
+	if err := l.account(now, false); err != nil {
 		return err
 	}
 	err := l.sources.lookAfter(func(what, name string) {
@@ -176,9 +176,13 @@ func (l *live) lookAfter(now time.Time) error {
 }
 
 // account yields what was counted in the interval that ends, and what was lost.
-func (l *live) account(now time.Time) error {
+// After the last one nothing comes out of the ring any more.
+func (l *live) account(now time.Time, last bool) error {
 	if err := l.counting.read(l.socket.fd, l.sorter.meter, l.sources.originOf); err != nil {
 		return err
+	}
+	if last {
+		l.counting.release(l.sorter.meter, l.sources.originOf)
 	}
 	l.emitFlows(l.sorter.meter.Flush(now.UnixNano()))
 	if n := l.sorter.meter.Lost(); n > 0 {
