@@ -130,7 +130,8 @@ func (s *silence) bothEnds(p *Pass) (words string, certain bool) {
 	case !ok:
 		return "", false
 	case far.x == nil:
-		return fmt.Sprintf("On the interfaces that are watched on %s none of these requests was seen: they are lost on the way.", far.host.Origin), false
+		return fmt.Sprintf("On the interfaces that are watched on %s none of these requests was seen: they are lost on the way.", far.host.Origin),
+			p.lostOnTheWay(far.host, analyze.MarkIKE, uint64(s.sa.InitiatorSPI), silentSent)
 	case far.x.Response.Seen() && !s.x.Response.Seen():
 		return fmt.Sprintf("%s got the requests and has answered: the answers are lost on the way back.", far.host.Origin), true
 	case s.unheard && !far.x.Response.Seen():

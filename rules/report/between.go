@@ -83,8 +83,8 @@ var inboundDrops = []string{
 	"XfrmAcquireError", "XfrmFwdHdrError", "XfrmInStateDirError",
 }
 
-// clocks says in sentences how the files' clocks stood to each other.
-func (sum *Summary) clocks() []string {
+// Clocks says in sentences how the files' clocks stood to each other.
+func (sum *Summary) Clocks() []string {
 	var all []string
 	for i := range sum.Observers {
 		if text := sum.clock(i); text != "" {
@@ -144,10 +144,10 @@ func gains(ppm float64) string {
 
 func rounded(d time.Duration) string { return d.Round(time.Millisecond).String() }
 
-// ways says what became of packets between the observers: for each way in one line
+// Ways says what became of packets between the observers: for each way in one line
 // what arrived, and line by line what was lost, packets of one kind together, each
 // SPI of ESP and AH by itself.
-func (sum *Summary) ways() []string {
+func (sum *Summary) Ways() []string {
 	type way struct{ from, to string }
 	type key struct {
 		way
@@ -258,10 +258,10 @@ const maxWays = 12
 
 // between writes what several files tell together.
 func (p *page) between(sum *Summary) {
-	for i, text := range sum.clocks() {
+	for i, text := range sum.Clocks() {
 		p.hang(label(i, "Clocks"), bold, plain, text)
 	}
-	ways := sum.ways()
+	ways := sum.Ways()
 	for i, text := range ways {
 		if i == maxWays {
 			p.para(10, plain, fmt.Sprintf("… and %d more of the kind.", len(ways)-i))
@@ -269,7 +269,7 @@ func (p *page) between(sum *Summary) {
 		}
 		p.hang(label(i, "Between"), bold, plain, text)
 	}
-	for i, text := range sum.drops() {
+	for i, text := range sum.Drops() {
 		p.hang(label(i, "Dropped"), bold, plain, text)
 	}
 	if len(sum.Observers) > 0 {
@@ -285,8 +285,8 @@ func label(i int, name string) string {
 	return fmt.Sprintf("%-10s", name)
 }
 
-// drops says what arrived at each host and died there.
-func (sum *Summary) drops() []string {
+// Drops says what arrived at each host and died there.
+func (sum *Summary) Drops() []string {
 	parts := map[string][]string{}
 	for _, d := range sum.Dropped {
 		parts[d.Host] = append(parts[d.Host], fmt.Sprintf("%s +%d", d.Counter, d.Count))
