@@ -52,10 +52,31 @@ func (k kind) find(o *Options, given string) (place, error) {
 		if p.netns, err = os.Stat("/proc/thread-self/ns/net"); err != nil {
 			return err
 		}
-		p.path, err = k.listening("/proc/thread-self/net/unix")
+		var inode uint64
+		p.path, inode, err = k.listening("/proc/thread-self/net/unix")
+		if err == nil {
+			p.path = throughRoot(p.path, inode)
+		}
 		return err
 	})
 	return p, err
+}
+
+// throughRoot returns the path by which a socket is reached that is not to be
+// seen under its own, as that of a daemon in a container: by the root directory
+// of the process that holds it.
+func throughRoot(path string, inode uint64) string {
+	if _, err := os.Lstat(path); err == nil {
+		return path
+	}
+	held := fmt.Sprintf("socket:[%d]", inode)
+	fds, _ := filepath.Glob("/proc/[0-9]*/fd/*")
+	for _, fd := range fds {
+		if target, err := os.Readlink(fd); err == nil && target == held {
+			return filepath.Join(filepath.Dir(filepath.Dir(fd)), "root", path)
+		}
+	}
+	return path
 }
 
 // maxSockets bounds the lines of /proc/net/unix that are read.
@@ -65,14 +86,13 @@ const maxSockets = 1 << 20
 // the alphabet, on which one of that kind listens.
 //
 //	Num RefCount Protocol Flags Type St Inode Path
-func (k kind) listening(table string) (string, error) {
+func (k kind) listening(table string) (path string, inode uint64, err error) {
 	file, err := os.Open(table)
 	if err != nil {
-		return "", err
+		return "", 0, err
 	}
 	defer file.Close()
 	const acceptsConnections = 1 << 16 // __SO_ACCEPTCON
-	best := ""
 	lines := bufio.NewScanner(file)
 	for n := 0; n < maxSockets && lines.Scan(); n++ {
 		f := strings.SplitN(strings.Join(strings.Fields(lines.Text()), " "), " ", 8)
@@ -80,14 +100,15 @@ func (k kind) listening(table string) (string, error) {
 			continue
 		}
 		flags, err := strconv.ParseUint(f[3], 16, 32)
-		if err == nil && flags&acceptsConnections != 0 && (best == "" || f[7] < best) {
-			best = f[7]
+		if err == nil && flags&acceptsConnections != 0 && (path == "" || f[7] < path) {
+			path = f[7]
+			inode, _ = strconv.ParseUint(f[6], 10, 64)
 		}
 	}
-	if best == "" {
-		return "", fs.ErrNotExist
+	if path == "" {
+		return "", 0, fs.ErrNotExist
 	}
-	return best, lines.Err()
+	return path, inode, lines.Err()
 }
 
 // belongs reports whether a socket that was found may be believed: whoever

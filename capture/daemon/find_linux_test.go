@@ -30,7 +30,10 @@ func TestWhoListens(t *testing.T) {
 		if err := os.WriteFile(table, []byte(head+c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		got, err := viciKind.listening(table)
+		got, inode, err := viciKind.listening(table)
+		if c.want != "" && inode != 17 && inode != 18 {
+			t.Errorf("%s: inode %d", name, inode)
+		}
 		if got != c.want || (err != nil) != (c.want == "") || (err != nil && !errors.Is(err, fs.ErrNotExist)) {
 			t.Errorf("%s: %q, %v", name, got, err)
 		}
@@ -116,5 +119,26 @@ func TestIntegrationADaemonIsFoundInItsNamespace(t *testing.T) {
 	err = place{path: path, netns: other}.belongs(0, cmd.Process.Pid)
 	if err == nil || !strings.Contains(err.Error(), "another network namespace") {
 		t.Errorf("a daemon of another namespace is believed: %v", err)
+	}
+}
+
+// TestIntegrationADaemonInAContainerIsFound: its socket's path leads nowhere
+// from here.
+func TestIntegrationADaemonInAContainerIsFound(t *testing.T) {
+	here := namespace(t, 2)
+	dir := t.TempDir()
+	path := filepath.Join(dir, "charon.vici")
+	cmd := exec.Command("ip", "netns", "exec", here, "unshare", "--mount", "sh", "-c",
+		`mount -t tmpfs none "$1" && exec "$0"`, os.Args[0], dir)
+	cmd.Env = append(os.Environ(), fakeCharon+"="+path)
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	l := listen(t, Options{Netns: here})
+	l.word("the daemon", whole)
+	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("its path is to be seen from here: %v", err)
 	}
 }

@@ -241,6 +241,9 @@ func (s *viciSession) run() error {
 			if !ok {
 				return errEnded
 			}
+			if len(s.arrived) == viciQueue {
+				s.lost++ // and perhaps more: what comes while the queue is full is gone
+			}
 			s.event(&e)
 		case now := <-tick.C:
 			s.account()
