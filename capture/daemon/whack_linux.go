@@ -209,13 +209,3 @@ func (s *whackSession) whose(y analyze.Saying, status *whackStatus) analyze.Sayi
 	}
 	return y
 }
-
-// unfinished are the IKE SAs that do not stand yet.
-func unfinished(sas []analyze.DaemonSA) (all []analyze.DaemonSA) {
-	for _, sa := range sas {
-		if !strings.Contains(sa.State, "ESTABLISHED") && sa.State != "STATE_MAIN_I4" && sa.State != "STATE_MAIN_R3" {
-			all = append(all, sa)
-		}
-	}
-	return all
-}

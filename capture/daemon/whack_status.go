@@ -292,3 +292,13 @@ func (w *whackStatus) adopt(order []string) {
 		}
 	}
 }
+
+// unfinished are the IKE SAs that do not stand yet.
+func unfinished(sas []analyze.DaemonSA) (all []analyze.DaemonSA) {
+	for _, sa := range sas {
+		if !strings.Contains(sa.State, "ESTABLISHED") && sa.State != "STATE_MAIN_I4" && sa.State != "STATE_MAIN_R3" {
+			all = append(all, sa)
+		}
+	}
+	return all
+}
