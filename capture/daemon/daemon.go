@@ -41,7 +41,7 @@ const (
 	lookEvery   = time.Second      // for a daemon that is not there
 	retryFirst  = 2 * time.Second  // after a daemon that did not answer
 	retryMost   = 30 * time.Second // at the latest, while it does not
-	answerTime  = 5 * time.Second  // in which an answer must come
+	answerTime  = 15 * time.Second // in which an answer must come: a host may be busy
 	askSettle   = 200 * time.Millisecond
 	askEvery    = 2 * time.Second // at most, while things happen
 	askShare    = 20              // times as long as the last answer took
