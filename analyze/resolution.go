@@ -19,7 +19,10 @@ type Resolution struct {
 
 	// Reasked counts answers that did not end the search: the asker solicited
 	// again within reaskWindow of an answer.
-	Reasked    int
+	Reasked int
+	// Ignored is when the asker was last seen to leave three answers in turn
+	// untaken; zero where it never did.
+	Ignored    Sighting
 	Answered   int // advertisements or replies to the asker
 	LastAnswer Sighting
 	AnswerDir  Direction
@@ -32,6 +35,10 @@ type Resolution struct {
 // one full resolution (MAX_MULTICAST_SOLICIT times RETRANS_TIMER).
 const reaskWindow = 3e9
 
+// maxReasked is how many answers in turn an asker leaves untaken that takes none:
+// one or two may be lost on the way.
+const maxReasked = 3
+
 // roundPause is how long after a solicitation the next one begins a new search:
 // the answer to the last may have gone out under an SA, where nobody sees it.
 // While IKE cannot get through, daemons make the kernel ask again in pauses of
@@ -41,7 +48,9 @@ const roundPause = 60e9
 func (r *Resolution) solicited(at Sighting, unicast bool) {
 	if !r.LastAnswer.IsZero() && r.Count == 0 {
 		if at.Mono-r.LastAnswer.Mono < reaskWindow {
-			r.Reasked++
+			if r.Reasked++; r.Reasked >= maxReasked {
+				r.Ignored = at
+			}
 		} else {
 			r.Reasked = 0
 		}

@@ -30,6 +30,7 @@ const (
 	ndAnswerCaught                // the target's own policy catches the advertisement
 	ndAnswerRefused               // the asker's own policy drops the advertisement
 	ndAskCaught                   // the asker's own policy catches the solicitation
+	ndAnswerIgnored               // the asker does not take the advertisement, and its kernel is not seen
 	ndMutual                      // target alive and starting IKE, yet it does not answer
 	ndSilent                      // nobody answers, nothing points to IPsec
 )
@@ -103,7 +104,7 @@ func judgeResolution(p *Pass, r *analyze.Resolution) ndCase {
 	switch {
 	case r.ARP:
 		return silent(p, c)
-	case h.KernelSeen && h.Owns(r.Asker) && refused(p, &c):
+	case h.KernelSeen && h.Owns(r.Asker) && refused(p, &c), notTaken(p, &c):
 		return c
 	case !r.Open() || p.Since(r.First) < ndAnswerTime:
 		return c
@@ -120,9 +121,9 @@ func judgeResolution(p *Pass, r *analyze.Resolution) ndCase {
 	return silent(p, c)
 }
 
-// targetKernel returns the kernel that owns the target, among all observers of
-// the pair: what it says of its own advertisement outweighs what the wire
-// suggests.
+// targetKernel returns the kernel that owns an end of a search, mostly the
+// target, among all observers of the pair: what it says of its own advertisement
+// outweighs what the wire suggests.
 func targetKernel(v *analyze.View, target netip.Addr) *analyze.Host {
 	for _, o := range v.Pair.Views {
 		if o.Host.KernelSeen && o.Host.Owns(target) {
@@ -188,6 +189,29 @@ func refused(p *Pass, c *ndCase) bool {
 	}
 	c.kind, c.confidence = ndAnswerRefused, c.sure()
 	return true
+}
+
+// notTaken recognises, from the target's side or from the wire, that an asker
+// with which there is to be IPsec does not take the advertisement: it has been
+// answered and asked again at once, and again, and sends nothing to the target.
+// An asker whose kernel is seen is judged by that.
+func notTaken(p *Pass, c *ndCase) bool {
+	if !unheeded(p.View, c.res) || p.Since(c.res.LastAnswer) > ndResolution || !p.View.Involved() {
+		return false
+	}
+	c.kind, c.confidence = ndAnswerIgnored, Likely
+	return true
+}
+
+// unheeded reports whether the answers to a search did not end it, as far as can
+// be told without the asker's kernel: nothing it has sent since shows that it
+// knows the target's link-layer address.
+func unheeded(v *analyze.View, r *analyze.Resolution) bool {
+	if r.ARP || r.Ignored.IsZero() || targetKernel(v, r.Asker) != nil {
+		return false
+	}
+	last := v.LastUnicast(r.Asker)
+	return last.IsZero() || r.Ignored.Mono-last.Mono > ndResolution
 }
 
 // mutual recognises from the wire that the target is alive and starts IKE with
@@ -300,7 +324,7 @@ func answerVerdict(t *analyze.Host, r *analyze.Resolution) spd.Verdict {
 // nobody has asked again since.
 func ndSettled(p *Pass) (at analyze.Sighting, ok bool) {
 	for _, r := range p.View.Resolutions {
-		if r.Open() || refuses(p.Host, r) || untaken(p.Host, r) {
+		if r.Open() || refuses(p.Host, r) || untaken(p.Host, r) || unheeded(p.View, r) {
 			return at, false
 		}
 		if at.Before(r.LastAnswer) {

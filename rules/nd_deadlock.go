@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"net/netip"
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/spd"
@@ -45,9 +46,17 @@ func reportDeadlock(p *Pass, c *ndCase) {
 	f.Evidence = deadlockEvidence(p, c)
 	f.Remedies = ndBypass(p, c)
 	if c.confidence == Likely {
-		f.Remedies = append([]remedy.Remedy{watchOn(c.target)}, f.Remedies...)
+		f.Remedies = append([]remedy.Remedy{watchOn(c.unseen())}, f.Remedies...)
 	}
 	p.Report(f)
+}
+
+// unseen is the host of which the kernel would make a likely case certain.
+func (c *ndCase) unseen() netip.Addr {
+	if c.kind == ndAnswerIgnored {
+		return c.asker
+	}
+	return c.target
 }
 
 // deadlockWords says what happens, for the case at hand.
@@ -62,6 +71,12 @@ func deadlockWords(c *ndCase) string {
 		return fmt.Sprintf("%s asks for the link-layer address of %s, the advertisement comes back in the clear, and %s's own kernel "+
 			"drops it: %s wants it protected by an SA. The SA needs IKE, and %s cannot send IKE to %s without the link-layer "+
 			"address. A bypass on one host alone does not help: it must stand inbound on %s too.", a, b, a, policyWords(c.policy()), a, b, a)
+	case ndAnswerIgnored:
+		return fmt.Sprintf("%s asks for the link-layer address of %s, is answered, and asks again at once, time after time: it does not "+
+			"take the advertisement, and sends nothing to %s. This is what happens when an IPsec policy of %s wants the advertisement protected by an SA "+
+			"and drops the one that comes in the clear: the SA needs IKE, and IKE needs the advertisement. That %s lets its own neighbour "+
+			"discovery pass, as libreswan does, is not enough: %s must too. It is not proved from here: a firewall on %s that drops ICMPv6 type "+
+			"136 would look the same. Run ipsecdiag watch on %s to be certain.", a, b, b, a, b, a, a, a)
 	case ndAskCaught:
 		return fmt.Sprintf("%s looks for the link-layer address of %s, and its neighbour solicitation never leaves: %s catches it and wants "+
 			"an SA, and there is none. The SA needs IKE, and IKE needs the link-layer address of %s. The wire stays empty.",
@@ -77,6 +92,9 @@ func deadlockWords(c *ndCase) string {
 func deadlockEvidence(p *Pass, c *ndCase) []Evidence {
 	var ev []Evidence
 	if r := c.res; r != nil {
+		if c.kind == ndAnswerIgnored {
+			return ignoredEvidence(r)
+		}
 		ev = append(ev, solicitationEvidence(r)...)
 		if c.kind == ndAnswerRefused {
 			ev = append(ev, Saw(r.LastAnswer, "the advertisement arrives (%s in all), and %s asks again", plural(uint64(r.Answered), "advertisement"), c.asker))
@@ -90,6 +108,14 @@ func deadlockEvidence(p *Pass, c *ndCase) []Evidence {
 		ev = append(ev, counterEvidence(c)...)
 	}
 	return ev
+}
+
+// ignoredEvidence shows the answers that the asker does not take.
+func ignoredEvidence(r *analyze.Resolution) []Evidence {
+	return []Evidence{
+		Saw(r.Ignored, "%s solicits %s again, though it has just been answered, and the two times before too", r.Asker, r.Target),
+		Saw(r.LastAnswer, "%s advertises its address once more, %s in all", r.Target, plural(uint64(r.Answered), "advertisement")),
+	}
 }
 
 func solicitationEvidence(r *analyze.Resolution) []Evidence {

@@ -13,7 +13,8 @@ var ndDeadlockDoc = Doc{
 		"fault: its solicitation is caught (the neighbour entry is INCOMPLETE or FAILED, nothing is on the wire, XfrmOutNoStates rises), or " +
 		"the advertisement arrives and XfrmInTmplMismatch rises. An ACQUIRE or a larval SA for ICMPv6 type 135 or 136 is shown where there " +
 		"is one, and not needed: another packet's larval SA suppresses it. From the wire alone it is likely: solicitations for B stay " +
-		"unanswered while B itself starts IKE with the host that asks. Resolved when an advertisement passes and the asking ends, or when the policies that " +
+		"unanswered while B itself starts IKE with the host that asks; or A, with which there is to be IPsec, is answered and asks again at " +
+		"once, three times and more, and sends nothing to B. Resolved when an advertisement passes and the asking ends, or when the policies that " +
 		"caught it let it pass.",
 	Remedy: "On both hosts, ipsecdiag fix nd-bypass: it lets ICMPv6 types 135 and 136 pass in both directions, by policies whose priority " +
 		"number is smaller than that of the policy that catches them. A policy with priority 0 cannot be beaten; it is given another number " +
