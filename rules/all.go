@@ -23,6 +23,7 @@ var All = []*Rule{
 	ESPOneWay,
 	ESPLoss,
 	SAExpired,
+	PathMTU,
 	PolicyOneWay,
 	PolicyShadowed,
 	SAOrphaned,

@@ -64,6 +64,7 @@ var causes = []cause{
 	{effect: "esp-one-way", by: "esp-unknown-spi"},
 	{effect: "esp-one-way", by: "esp-bad-key"},
 	{effect: "esp-one-way", by: "policy-mismatch"},
+	{effect: "esp-one-way", by: "path-mtu"},
 	{effect: "esp-one-way", by: "sa-expired"},
 	{effect: "esp-unknown-spi", by: "sa-expired"},
 	{effect: "sa-orphaned", by: "esp-bad-key", within: onePair, effectKind: kindCutShort},

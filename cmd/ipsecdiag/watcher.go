@@ -225,6 +225,9 @@ func (w *watcher) fold(e analyze.Event) []rules.Finding {
 	}
 	changed := w.engine.Apply(e)
 	w.feed.Saw(e)
+	if _, ok := e.(*analyze.Tick); ok {
+		w.guard()
+	}
 	if w.metrics != nil {
 		w.metrics.Saw(e)
 	}
