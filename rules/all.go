@@ -20,6 +20,8 @@ var All = []*Rule{
 	PolicyMismatch,
 	ESPUnknownSPI,
 	ESPBadKey,
+	ESPReplay,
+	ESPEncapMismatch,
 	ESPOneWay,
 	ESPLoss,
 	SAExpired,

@@ -63,6 +63,8 @@ var causes = []cause{
 	{effect: "sa-orphaned", by: "policy-mismatch", within: onePair, effectKind: kindUnused},
 	{effect: "esp-one-way", by: "esp-unknown-spi"},
 	{effect: "esp-one-way", by: "esp-bad-key"},
+	{effect: "esp-one-way", by: "esp-replay"},
+	{effect: "esp-one-way", by: "esp-encap-mismatch"},
 	{effect: "esp-one-way", by: "policy-mismatch"},
 	{effect: "esp-one-way", by: "path-mtu"},
 	{effect: "esp-one-way", by: "sa-expired"},

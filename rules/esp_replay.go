@@ -133,7 +133,7 @@ func replayRemedy(f *analyze.FlowTotal) remedy.Remedy {
 	if f.Restarts > 0 {
 		return remedy.Remedy{
 			Action: "new-keys", Params: map[string]string{"local": f.Key.Src.String(), "peer": f.Key.Dst.String()},
-			Title:   fmt.Sprintf("give both ends new keys and SPIs; run this on %s, and there what it writes for the peer", f.Key.Src),
+			Title:   fmt.Sprintf("give both ends new keys and SPIs; run peer.ip on %s, and this on %s", f.Key.Dst, f.Key.Src),
 			Command: fmt.Sprintf("ipsecdiag fix manual-sa --local %s --peer %s --peer-script peer.ip", f.Key.Src, f.Key.Dst),
 		}
 	}
