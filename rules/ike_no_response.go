@@ -23,7 +23,8 @@ var IKENoResponse = &Rule{
 			"1.5, 3.5 s), and nothing from the other side since; of dead peer detection (INFORMATIONAL) four times over 20 s. Or a request that " +
 			"is answered each time, and sent again all the same: the answers are lost. Certain where an ICMP error refuses the request, where " +
 			"the peer's kernel is seen and no IKE daemon listens there, or where both ends were observed; from one end alone it is likely, since " +
-			"it does not show what becomes of the requests. For information where somebody asks a host that has no policy for it.",
+			"it does not show what becomes of the requests. Not claimed where who is asked looks for the asker's link-layer address in vain, and so " +
+			"cannot answer. For information where somebody asks a host that has no policy for it.",
 		Remedy: "Run ipsecdiag watch on the peer: it shows whether the requests arrive. Port unreachable: start the IKE daemon there. " +
 			"Prohibited: the host that says so has a firewall in the way. Nothing at all: let UDP ports 500 and 4500 pass at the peer and on " +
 			"the way, in both directions.",
@@ -39,6 +40,9 @@ var IKENoResponse = &Rule{
 func checkIKENoResponse(p *Pass) { checkSilence(p, silencePlain, 0, reportIKENoResponse) }
 
 func reportIKENoResponse(p *Pass, s *silence) {
+	if cannotAnswer(p, s) {
+		return
+	}
 	f := p.Finding()
 	f.Confidence = Likely
 	why, certain := s.why(p)
@@ -54,17 +58,24 @@ func reportIKENoResponse(p *Pass, s *silence) {
 	p.Report(f)
 }
 
+// cannotAnswer reports whether who is asked looks for the asker's link-layer address
+// in vain, so that no answer can be sent: the rules on neighbour discovery tell that.
+func cannotAnswer(p *Pass, s *silence) bool {
+	r := p.View.Resolution(s.to, s.from)
+	return r != nil && r.Open() && !s.unheard && p.View.LastUnicast(s.to).Before(r.First)
+}
+
 // askingWords say what is asked, how often, and how it came to be.
 func (s *silence) askingWords(p *Pass) string {
 	x := s.x
-	words := fmt.Sprintf("%s has sent %s to %s %s in %s", s.from, x.Type.Short(), s.to, times(int(x.Request.Count)), seconds(sightingGap(x.Request.First(), x.Request.Last())))
+	words := fmt.Sprintf("%s has sent %s to %s %s in %s", s.from, messageWords(x), s.to, times(int(x.Request.Count)), seconds(sightingGap(x.Request.First(), x.Request.Last())))
 	switch {
 	case s.unheard:
 		return words + fmt.Sprintf(", and %s has answered each time: the answers do not arrive.", s.to)
 	case !establishing(x.Type):
 		return words + ": dead peer detection, or the end of the SA, and no answer was seen. The link was up before."
 	case s.earlier() != nil:
-		return words + fmt.Sprintf(", and no answer was seen, though %s was answered before.", s.earlier().Type.Short())
+		return words + fmt.Sprintf(", and no answer was seen, though %s was answered before.", messageWords(s.earlier()))
 	}
 	return words + ", and no answer was seen."
 }
@@ -76,10 +87,6 @@ func (s *silence) why(p *Pass) (words string, certain bool) {
 	}
 	if words, certain := s.bothEnds(p); words != "" {
 		return words, certain
-	}
-	if r := p.View.Resolution(s.to, s.from); r != nil && r.Open() && !s.unheard {
-		return fmt.Sprintf("%s does not know the link-layer address of %s, asks for it and gets no answer: whatever it wants to say cannot be sent.",
-			s.to, s.from), false
 	}
 	if s.unheard {
 		return fmt.Sprintf("They are lost on the way back to %s, or dropped there, by a firewall for instance.", s.from), false
@@ -131,7 +138,7 @@ func (s *silence) bothEnds(p *Pass) (words string, certain bool) {
 		return "", false
 	case far.x == nil:
 		return fmt.Sprintf("On the interfaces that are watched on %s none of these requests was seen: they are lost on the way.", far.host.Origin),
-			p.lostOnTheWay(far.host, analyze.MarkIKE, uint64(s.sa.InitiatorSPI), silentSent)
+			far.began || p.lostOnTheWay(far.host, analyze.MarkIKE, uint64(s.sa.InitiatorSPI), silentSent)
 	case far.x.Response.Seen() && !s.x.Response.Seen():
 		return fmt.Sprintf("%s got the requests and has answered: the answers are lost on the way back.", far.host.Origin), true
 	case s.unheard && !far.x.Response.Seen():
@@ -159,10 +166,10 @@ func (s *silence) evidence(p *Pass) []Evidence {
 	}
 	var ev []Evidence
 	if e := s.earlier(); e != nil {
-		ev = append(ev, Saw(e.Response.First(), "%s answers %s on UDP port %d", s.answerer(e), e.Type.Short(), e.Response.SrcPort))
+		ev = append(ev, Saw(e.Response.First(), "%s answers %s on UDP port %d", s.answerer(e), messageWords(e), e.Response.SrcPort))
 	}
 	if m.Count > 0 {
-		ev = append(ev, Saw(m.First(), "%s sends %s to %s%s (SPI %s)", s.from, s.x.Type.Short(), s.to, ports, s.sa.InitiatorSPI))
+		ev = append(ev, Saw(m.First(), "%s sends %s to %s%s (SPI %s)", s.from, messageWords(s.x), s.to, ports, s.sa.InitiatorSPI))
 	}
 	if m.Count > 1 {
 		ev = append(ev, Saw(m.Last(), "%s has sent it again %s", s.from, times(int(m.Count)-1)))

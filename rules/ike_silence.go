@@ -1,6 +1,7 @@
 package rules
 
 import (
+	"fmt"
 	"net/netip"
 	"slices"
 	"time"
@@ -201,7 +202,7 @@ func partly(p *Pass, s *silence) bool {
 	for _, m := range []*analyze.IKEMessage{&s.x.Response, &s.x.Request} {
 		ip := m.Count == 0 && m.Incomplete >= partialCopies
 		skf := m.Count >= partialCopies && m.Fragments > 0 && !m.Whole()
-		if (ip || skf) && p.Since(m.First()) >= silentTime {
+		if (ip || skf) && p.Since(m.First()) >= stallNoReply {
 			s.partial = m
 			return true
 		}
@@ -213,7 +214,7 @@ func partly(p *Pass, s *silence) bool {
 // exchange, and nobody knows what it is.
 func headless(p *Pass, s silence) silence {
 	h := p.View.Headless
-	if h.Count < partialCopies || !s.x.Response.Last().Before(h.Last) || p.Since(s.x.Response.Last()) < silentTime {
+	if h.Count < partialCopies || !s.x.Response.Last().Before(h.Last) || p.Since(s.x.Response.Last()) < stallNoReply {
 		return silence{}
 	}
 	if h.From == s.to {
@@ -299,6 +300,9 @@ func (s *silence) refusal(v *analyze.View) *analyze.ICMPError {
 type farEnd struct {
 	host *analyze.Host
 	x    *analyze.IKEExchange // nil where that observer saw none of it
+	// began is set where it saw other messages of the same IKE SA: it watches where
+	// they come by.
+	began bool
 }
 
 // farEnd returns another observer of the exchange; one that saw none of it only
@@ -315,11 +319,20 @@ func (s *silence) farEnd(p *Pass) (f farEnd, ok bool) {
 			}
 			continue
 		}
-		f.host, f.x = h, sa.Like(s.x)
+		f.host, f.x, f.began = h, sa.Like(s.x), true
 		if f.x != nil || h.Owns(s.to) {
 			return f, true
 		}
-		f.host = nil
+		f = farEnd{}
 	}
 	return f, f.host != nil
+}
+
+// messageWords names the request of an exchange; those of IKEv1's first phase all
+// have one name.
+func messageWords(x *analyze.IKEExchange) string {
+	if x.Type != ike.ExchangeIdentityProtection && x.Type != ike.ExchangeAggressive {
+		return x.Type.Short()
+	}
+	return fmt.Sprintf("message %d of %s", 2*x.Round+1, x.Type.Short())
 }
