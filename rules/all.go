@@ -20,6 +20,7 @@ var All = []*Rule{
 	IKERestartLoop,
 	AcquireStall,
 	FirstPacketLost,
+	PlaintextLeak,
 	PolicyMismatch,
 	ESPUnknownSPI,
 	ESPBadKey,

@@ -113,7 +113,7 @@ func reportLeak(p *Pass, l *analyze.Leak) {
 	}
 	f.Title, f.Explanation = leakWords(l)
 	if demands != nil {
-		f.Explanation += fmt.Sprintf(" %s wants it protected: %s.", demands.host.Origin, policyWords(demands.policy))
+		f.Explanation += fmt.Sprintf(" %s wants them protected: %s.", demands.host.Origin, policyWords(demands.policy))
 	}
 	f.Evidence = leakEvidence(p, l)
 	if inbound.Decision == spd.Protect && l.Kind != analyze.LeakArrives && len(inbound.Policies) > 0 {
@@ -151,20 +151,20 @@ func peerDemands(p *Pass, l *analyze.Leak) *demand {
 }
 
 func leakWords(l *analyze.Leak) (title, explanation string) {
-	what := fmt.Sprintf("%s goes in the clear (%s)", l.Key, plural(l.Packets, "packet"))
+	what := fmt.Sprintf("packets of %s go in the clear (%s)", l.Key, plural(l.Packets, "packet"))
 	switch l.Kind {
 	case analyze.LeakOptional:
 		return "an optional policy lets traffic out in the clear", capitalised(what) + fmt.Sprintf(": %s is optional (level use), and there is no "+
-			"SA: then the packet goes as it is, and nobody notices.", policyWords(&l.Policy))
+			"SA: then a packet goes as it is, and nobody notices.", policyWords(&l.Policy))
 	case analyze.LeakRemoved:
-		return "the policy was removed, and traffic leaves in the clear", capitalised(what) + fmt.Sprintf(": %s, which protected it, was removed, and no other "+
-			"policy is for it.", policyWords(&l.Policy))
+		return "the policy was removed, and traffic leaves in the clear", capitalised(what) + fmt.Sprintf(": %s, which protected them, was removed, and no other "+
+			"policy is for them.", policyWords(&l.Policy))
 	case analyze.LeakInbound:
-		return "traffic leaves in the clear that must come in protected", capitalised(what) + fmt.Sprintf(": no outbound policy is for it, though %s wants "+
+		return "traffic leaves in the clear that must come in protected", capitalised(what) + fmt.Sprintf(": no outbound policy is for them, though %s wants "+
 			"the other direction protected.", policyWords(&l.Policy))
 	}
-	return "packets come in the clear that must be protected", fmt.Sprintf("%s comes in the clear (%s), and no ESP comes with it: %s has sent it so. %s wants it "+
-		"protected and drops it.", capitalised(l.Key.String()), plural(l.Packets, "packet"), l.Key.Src, capitalised(policyWords(&l.Policy)))
+	return "packets come in the clear that must be protected", fmt.Sprintf("Packets of %s come in the clear (%s), and no ESP comes with them: %s has sent them so. %s wants them "+
+		"protected and drops them.", l.Key, plural(l.Packets, "packet"), l.Key.Src, capitalised(policyWords(&l.Policy)))
 }
 
 func leakEvidence(p *Pass, l *analyze.Leak) []Evidence {
