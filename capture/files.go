@@ -65,6 +65,7 @@ func Files(ctx context.Context, paths []string, opt FileOptions) iter.Seq2[analy
 			}
 		}
 		s.end(end)
+		s.atLeastOnce()
 	}
 }
 

@@ -232,3 +232,12 @@ func TestFilesProgress(t *testing.T) {
 		t.Error("no progress was reported")
 	}
 }
+
+// TestAShortCaptureIsJudged holds that what is over within a second is followed by
+// a tick, at which rules are asked.
+func TestAShortCaptureIsJudged(t *testing.T) {
+	got, _ := readAll(t, recordAll(t, stamp([]analyze.Event{frameAt(0, []byte{1})}, 0)))
+	if len(got) != 2 || got[1].Head().Mono != time.Second {
+		t.Fatalf("%d events, want a frame and a tick", len(got))
+	}
+}

@@ -77,7 +77,7 @@ func partedRecording(t testing.TB) []byte {
 // TestPartedRecording holds that the seed above is what it says.
 func TestPartedRecording(t *testing.T) {
 	events, warnings := readAll(t, partedRecording(t))
-	if len(events) != 1 || len(warnings) != 0 {
+	if len(events) != 2 || len(warnings) != 0 { // and a tick
 		t.Fatalf("%d events, warnings %q", len(events), warnings)
 	}
 	if n := len(events[0].(*analyze.Snapshot).Policies); n != 2 {

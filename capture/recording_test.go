@@ -265,7 +265,7 @@ func TestRecordingNewer(t *testing.T) {
 func TestRecordingOtherHosts(t *testing.T) {
 	f := frameAt(0, []byte{1})
 	f.Origin = analyze.Origin{Host: "teapot", Netns: "red", Interface: "eth0"}
-	want := stamp([]analyze.Event{f, frameAt(time.Millisecond, []byte{2})}, 0)
+	want := stamp([]analyze.Event{f, frameAt(1500*time.Millisecond, []byte{2})}, 0)
 	got, _ := readAll(t, recordAll(t, want))
 	sameEvents(t, got, want)
 }

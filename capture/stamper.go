@@ -94,6 +94,12 @@ func (s *stamper) end(at int64) bool {
 	return !s.begun || s.ticks(time.Duration(at-s.base))
 }
 
+// atLeastOnce lets a first tick through where no second has passed: what happens is
+// judged at ticks, and a few messages of IKE are over in a fifth of a second.
+func (s *stamper) atLeastOnce() bool {
+	return !s.begun || s.tick > time.Second || s.ticks(time.Second)
+}
+
 // nextTick returns when the next tick of an idle stream is due, in nanoseconds
 // since 1970; ok is false where none is.
 func (s *stamper) nextTick() (at int64, ok bool) {
