@@ -230,7 +230,7 @@ func walkFields(t *testing.T, path string, typ reflect.Type, seen map[reflect.Ty
 	for i := range typ.NumField() {
 		f := typ.Field(i)
 		p := path + "." + f.Name
-		if strings.Contains(strings.ToLower(f.Name), "key") && f.Name != "KeyBits" && p != "flow.Key" {
+		if strings.Contains(strings.ToLower(f.Name), "key") && f.Name != "KeyBits" && p != "flow.Key" && p != "clear.Key" {
 			t.Errorf("%s is called a key", p)
 		}
 		walkTypes(t, p, f.Type, seen)

@@ -16,7 +16,8 @@ func chose(cipher ike.Encr, integ ike.Integ, prf ike.PRF) *IKESA {
 			p.Transforms = append(p.Transforms, ike.Transform{Major: 2, Protocol: ike.ProtocolIKE, Type: kind, ID: id})
 		}
 	}
-	return &IKESA{Major: 2, chosen: &offer{proposals: []ike.Proposal{p}}}
+	var o offers
+	return &IKESA{Major: 2, chosen: o.put("", []ike.Proposal{p})}
 }
 
 // TestMostPlain holds the bound against messages of daemons, of which their logs tell

@@ -40,8 +40,12 @@ func bodyLines(b Body) []string {
 		return []string{fmt.Sprintf("notify %d protocol %d spi %x data %x", b.Type, b.Protocol, b.SPI, b.Data)}
 	case *Identification:
 		return []string{fmt.Sprintf("id %d", b.Type)}
+	case *CertificateRequest:
+		return []string{fmt.Sprintf("certreq %d %x", b.Encoding, b.Authority)}
 	case *Encrypted:
 		return []string{fmt.Sprintf("sk %d", b.Length)}
+	case *EncryptedFragment:
+		return []string{fmt.Sprintf("skf %d of %d", b.Number, b.Total)}
 	}
 	return []string{fmt.Sprintf("%T", b)}
 }
@@ -105,6 +109,10 @@ func tsharkBody(p *pdmlField, kind PayloadType, v1 bool) []string {
 			p.number("isakmp.notify.protoid"), p.hex("isakmp.spi"), p.hex("isakmp.notify.data"))}
 	case PayloadIDi, PayloadIDr, PayloadIDV1:
 		return []string{fmt.Sprintf("id %d", p.number("isakmp.id.type"))}
+	case PayloadCertReq, PayloadCertReqV1:
+		return []string{fmt.Sprintf("certreq %d %s", p.number("isakmp.certreq.type"), p.hex("isakmp.ike.certreq.authority"))}
+	case PayloadEncryptedFrag:
+		return []string{fmt.Sprintf("skf %d of %d", p.number("isakmp.frag.number"), p.number("isakmp.frag.total"))}
 	case PayloadEncrypted:
 		return []string{fmt.Sprintf("sk %d", p.number("isakmp.payloadlength")-4)}
 	}
