@@ -53,6 +53,23 @@ traffic (IKE_AUTH, CREATE_CHILD_SA, quick mode).`,
 		See: []string{"proposal"}, Sources: []string{"RFC 7296 section 3.10.1"},
 	},
 	{
+		Name: "INVALID_MAJOR_VERSION", Short: "the other end does not speak that version of IKE",
+		Text: `The answer says in its header which version it does speak. Many daemons drop a message of a version that they are not
+configured for, or answer NO_PROPOSAL_CHOSEN instead.`,
+		See: []string{"ike-version-mismatch"}, Sources: []string{"RFC 7296 section 2.5"},
+	},
+	{
+		Name: "MOBIKE", Short: "moves an IKE SA and its SAs to another address",
+		Text: `An initiator that speaks it moves to UDP port 4500 even where there is no NAT, for there may be one after its next move.`,
+		See:  []string{"ike-natt-blocked"}, Sources: []string{"RFC 4555"},
+	},
+	{
+		Name: "IKE fragmentation", Also: []string{"FRAGMENTATION", "IKEV2_FRAGMENTATION_SUPPORTED"}, Short: "large IKE messages are cut up by IKE, not by IP",
+		Text: `Certificates make IKE_AUTH larger than a packet. Where IP cuts it up, firewalls and NAT often drop the pieces; where both ends
+announce fragmentation in their first messages, each piece is an IKE message of its own that passes like any other.`,
+		See: []string{"ike-fragments-lost"}, Sources: []string{"RFC 7383"},
+	},
+	{
 		Name: "INVALID_SPI", Short: "the other end has no SA for the SPI that came",
 		Text: `It has lost the SA, by a restart mostly. It may say so in the clear, since there may be no IKE SA left either; most daemons
 say nothing, and drop.`,
