@@ -247,6 +247,9 @@ func (n *numbering) againWithin(e *Flow) bool {
 // count adds an interval that goes on with the numbers.
 func (f *FlowTotal) count(e *Flow) {
 	n := &f.epoch
+	if n.packets > 0 && int32(e.MinSeq-n.newest) <= 0 {
+		f.overtaken(Seen(e).earlier(e.End))
+	}
 	if ahead := int32(e.MaxSeq - n.newest); ahead > 0 {
 		n.span += uint64(ahead)
 		n.newest = e.MaxSeq
@@ -255,6 +258,25 @@ func (f *FlowTotal) count(e *Flow) {
 		f.missed(e, -int64(e.Packets))
 	}
 	n.packets += e.Packets
+}
+
+// lateWithin is how late a packet may come after others that have overtaken it: two
+// intervals of counting.
+const lateWithin = 2 * time.Second
+
+// overtaken dates the latest gaps anew when packets come late: which of them these
+// fill, and which open in the same interval, is not known.
+func (f *FlowTotal) overtaken(at Sighting) {
+	var open Gap
+	i := len(f.Gaps)
+	for i > 0 && at.Mono-f.Gaps[i-1].At.Mono <= lateWithin {
+		i--
+		open.Missing += f.Gaps[i].Missing
+		open.Packets += f.Gaps[i].Packets
+	}
+	if open.At = at; open.Missing > 0 {
+		f.Gaps = append(f.Gaps[:i], open)
+	}
 }
 
 // missed notes numbers that went missing in an interval; what is less than

@@ -38,6 +38,22 @@ func TestNumbersThatNoPacketHadAreMissing(t *testing.T) {
 	}
 }
 
+// TestWhatIsOvertakenIsNotMissing: in each second ten packets of the last come late,
+// and ten of its own have not come yet. The gap is always of now.
+func TestWhatIsOvertakenIsNotMissing(t *testing.T) {
+	s := newStream(t)
+	f := s.numbered(90, 1, 100, 1, 100)
+	for n := uint32(1); n < 20; n++ {
+		f = s.numbered(100, 100*n+1, 100*n+100, 100*n-20, 100*n+100)
+		if len(f.Gaps) != 1 || f.Gaps[0].Missing != 10 || s.state.Now.Mono-f.Gaps[0].At.Mono > time.Second {
+			t.Fatalf("second %d: %+v", n, f.Gaps)
+		}
+	}
+	if f = s.numbered(10, 1985, 1999, 1985, 1999); f.Missing != 0 || len(f.Gaps) != 0 {
+		t.Errorf("all have come, and %d are missing: %+v", f.Missing, f.Gaps)
+	}
+}
+
 func TestNumbersThatBeginAgainAreARestart(t *testing.T) {
 	for name, tt := range map[string]struct {
 		feed func(s *stream) *FlowTotal
