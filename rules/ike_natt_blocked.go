@@ -20,8 +20,8 @@ var IKENATTBlocked = &Rule{
 			"one direction or both.",
 		Recognised: "An exchange on port 500 was answered, the next one of the same IKE SA goes by port 4500, was sent at least three times over " +
 			"10 s, and nothing came back; or is answered each time and sent again all the same, so that the answers are lost. The message is not in " +
-			"IP fragments, which are dropped for other reasons (ike-fragments-lost). Which end is behind NAT is told by the hashes of NAT " +
-			"detection. Certain where an ICMP error refuses it or both ends were observed, else likely.",
+			"IP fragments, which are dropped for other reasons (ike-fragments-lost), and is not " +
+			"seen to arrive at the host that is asked (ike-no-response). Which end is behind NAT is told by the hashes of NAT detection. Certain where an ICMP error refuses it or both ends were observed, else likely.",
 		Remedy: "Let UDP port 4500 pass wherever port 500 does, in both directions; without NAT between the two, strongSwan stays on port 500 " +
 			"with mobike = no in swanctl.conf.",
 		Sources: []string{
@@ -67,10 +67,6 @@ func (s *silence) whyNATT(p *Pass, f *Finding) string {
 	}
 	if s.unheard {
 		return fmt.Sprintf("A firewall between the two, or on %s, drops what comes from UDP port %d.", s.from, analyze.PortNATT)
-	}
-	if p.Host.KernelSeen && p.Host.Owns(s.to) {
-		words, _ := s.askedHere(p)
-		return words
 	}
 	return fmt.Sprintf("A firewall between the two, or on %s, drops UDP port %d in one direction or both.", s.to, analyze.PortNATT)
 }

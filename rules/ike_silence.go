@@ -236,12 +236,22 @@ func (s *silence) classify(p *Pass) silenceKind {
 		return silencePlain
 	case m.IPFragments:
 		return silenceFragments
-	case onNATT(&s.x.Request) && !onNATT(&earlier.Request):
+	case onNATT(&s.x.Request) && !onNATT(&earlier.Request) && (s.unheard || !s.arrived(p)):
 		return silenceNATT
 	case m.Fragments > 1:
 		return silenceFragments
 	}
 	return silencePlain
+}
+
+// arrived reports whether the request is known to have come to the host that is
+// asked: then it was not lost on the way, whatever its port.
+func (s *silence) arrived(p *Pass) bool {
+	if p.Host.KernelSeen && p.Host.Owns(s.to) {
+		return true
+	}
+	far, ok := s.farEnd(p)
+	return ok && far.x != nil && far.x.Request.Seen() && !far.x.Response.Seen() && far.host.Owns(s.to)
 }
 
 // lost is the message that does not arrive: the request, or the answer that is
