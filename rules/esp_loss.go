@@ -40,7 +40,7 @@ func checkLoss(p *Pass) {
 	var worst *analyze.FlowTotal
 	missing := uint64(0)
 	for _, f := range p.View.Flows {
-		n := settled(p, f)
+		n := settled(f)
 		if p.Since(f.Last) > espNow || n < fewESP || f.Shared {
 			continue
 		}
@@ -64,15 +64,19 @@ func lossy(p *Pass) bool {
 }
 
 // settled returns how many numbers are missing that will hardly come any more.
-func settled(p *Pass, f *analyze.FlowTotal) uint64 {
+func settled(f *analyze.FlowTotal) uint64 {
 	n := f.Missing
 	for i := range f.Gaps {
-		if p.Since(f.Gaps[i].At) < lateBy {
+		if !closed(f, &f.Gaps[i]) {
 			n -= min(n, f.Gaps[i].Missing)
 		}
 	}
 	return n
 }
+
+// closed reports whether a gap will hardly be filled: the flow has gone on, as far as
+// it was counted, and what was late had time to come.
+func closed(f *analyze.FlowTotal, g *analyze.Gap) bool { return f.Last.Mono-g.At.Mono >= lateBy }
 
 func reportLoss(p *Pass, f *analyze.FlowTotal, missing uint64) {
 	all := f.Packets + missing
@@ -89,7 +93,7 @@ func reportLoss(p *Pass, f *analyze.FlowTotal, missing uint64) {
 	r.Explanation = fmt.Sprintf("Of %s from %s to %s under %s, %d (%s) were not seen here: they were lost %s, or went another way.", plural(all, "packet"),
 		f.Key.Src, f.Key.Dst, flowWords(f.Key), missing, share(missing, all), where)
 	for i := range f.Gaps {
-		if g := &f.Gaps[i]; p.Since(g.At) >= lateBy {
+		if g := &f.Gaps[i]; closed(f, g) {
 			r.Evidence = append(r.Evidence, Saw(g.At, "%s: %s missing in this second, %d seen", flowWords(f.Key), plural(g.Missing, "packet"), g.Packets))
 		}
 	}
