@@ -60,7 +60,7 @@ type QuotedPacket struct {
 // applyICMPError folds an error about a packet of IPsec, and reports whether the
 // message is one.
 func (s *State) applyICMPError(h *Host, f *Frame, p *Packet) bool {
-	kind, ok := p.icmpError()
+	kind, ok := p.ICMPError()
 	if !ok || !p.Interesting() {
 		return ok
 	}
@@ -108,9 +108,9 @@ func quotedPacket(q *Packet, src, dst netip.Addr, raw []byte) QuotedPacket {
 	return out
 }
 
-// icmpError tells what an ICMP or ICMPv6 message reports; ok is false for one
+// ICMPError tells what an ICMP or ICMPv6 message reports; ok is false for one
 // that is no error.
-func (p *Packet) icmpError() (kind ICMPKind, ok bool) {
+func (p *Packet) ICMPError() (kind ICMPKind, ok bool) {
 	b := p.Payload
 	switch {
 	case p.FragOffset > 0 || len(b) < 8:

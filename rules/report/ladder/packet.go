@@ -30,7 +30,7 @@ func (b *builder) packet(i *timeline.Item) {
 	s := Step{From: b.place(from, role), To: b.place(to, role)}
 	s.Label, s.Detail = packetWords(b, i)
 	if i.Kind == timeline.IKE {
-		s.Brief, _, _ = strings.Cut(s.Label, ":")
+		s.Brief = ikeBrief(i, s.Label)
 	}
 	s.key = fmt.Sprintf("%d %d %x", i.Kind, from, i.Same)
 	if i.Kind == timeline.ESP {
@@ -92,8 +92,8 @@ func packetWords(b *builder, i *timeline.Item) (label string, detail []string) {
 	case timeline.ESP:
 		return espWords(i)
 	case timeline.ICMPError:
-		label = "ICMP error"
-		detail = []string{"an ICMP error about a packet from " + i.To.String() + " to " + i.From.String()}
+		label = "ICMP: " + icmpWords(i)
+		detail = []string{"an ICMP error (" + icmpWords(i) + ") about a packet from " + i.To.String() + " to " + i.From.String()}
 	}
 	return label, detail
 }
@@ -110,6 +110,28 @@ func ikeWords(i *timeline.Item) (label string, detail []string) {
 	}
 	detail = []string{m.Summary(), fmt.Sprintf("SPIs %s and %s, message ID %d", m.InitiatorSPI, m.ResponderSPI, m.MessageID)}
 	return label, append(detail, vendorWords(m)...)
+}
+
+// ikeBrief is what of an IKE message's label is said where there is little room:
+// the error that it tells of, or the exchange.
+func ikeBrief(i *timeline.Item, label string) string {
+	m := i.Message()
+	if m != nil && m.ErrorNotify() != nil {
+		return m.Exchange.Short() + ": " + m.ErrorNotify().Name()
+	}
+	brief, _, _ := strings.Cut(label, ":")
+	return brief
+}
+
+// icmpWords says what an ICMP error reports.
+func icmpWords(i *timeline.Item) string {
+	var p analyze.Packet
+	if f, ok := i.Event.(*analyze.Frame); ok && p.Decode(f.Link, f.Data) == nil {
+		if kind, ok := p.ICMPError(); ok {
+			return kind.String()
+		}
+	}
+	return "an error"
 }
 
 // maxVendorTexts bounds the vendor IDs that are told of one message, maxVendorText
