@@ -21,8 +21,9 @@ type analyzeOptions struct {
 const analyzeLong = `Reads captures (pcap, pcapng; plain, gzip or zstd) and recordings of watch -w,
 and says what is wrong. "-" is standard input. Several files, such as one from
 each end, are laid side by side: their clocks are compared by the packets that
-both saw, all times are the first one's, and it is said what was lost between them.
-For that the files are read twice; what comes from a pipe keeps its own times.`
+both saw, all times are the first one's, and it is said what was lost between
+them. For that the files are read twice; what comes from a pipe keeps its own
+times.`
 
 func newAnalyze(io streams) *cobra.Command {
 	o := analyzeOptions{format: reportFormat{formatText}}
