@@ -80,7 +80,7 @@ var words = regexp.MustCompile(`\bXfrm[A-Z]\w+|\bnet\.core\.\w+|\b[A-Z][A-Z_-]*[
 	`\blarval SAs?\b|\bneighbour (discovery|advertisement|solicitation)|\b(selector|template|reqid|priority|bypass|tunnel mode|transport mode)\b`)
 
 // common are names in capitals that need no explanation here.
-var common = strings.Fields(`UTC TCP UDP IP ID VPN NAT RFC DNS CPU OK TTL MTU MAC LAN VLAN AES HMAC SHA MD CBC GCM DES IPX EEXIST PID JSON FLAG SRC DST ANY IN OUT CCM CTR CA IV NO_EXT_SEQ DH MODP NULL HMAC-SHA AES-CBC ECDSA`)
+var common = strings.Fields(`UTC TCP UDP IP ID VPN NAT RFC DNS CPU OK TTL MTU MAC LAN VLAN AES HMAC SHA MD CBC GCM DES IPX EEXIST PID JSON FLAG SRC DST ANY IN OUT CCM CTR CA IV NO_EXT_SEQ DH MODP NULL HMAC-SHA AES-CBC ECDSA MUST SHOULD NOT ENCR_AES_CBC RSA`)
 
 // TestFindingsAreExplained holds that every such word that a rule's
 // documentation or a finding of a recorded scenario uses can be looked up.
