@@ -26,7 +26,6 @@ var errUnseekable = errors.New("it can be read only once")
 // surveyed is what a first reading of a file tells.
 type surveyed struct {
 	marks  align.Marks
-	origin analyze.Origin
 	clock  align.Clock
 	placed bool
 	set    time.Duration // by how much the wall clock was set since the beginning

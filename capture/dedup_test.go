@@ -181,3 +181,9 @@ func decoded(t *testing.T, packet []byte) *analyze.Packet {
 	}
 	return p
 }
+
+// espPacket is an ESP packet with a kilobyte of payload.
+func espPacket(spi uint32, seq byte) []byte {
+	b := []byte{byte(spi >> 24), byte(spi >> 16), byte(spi >> 8), byte(spi), 0, 0, 0, seq}
+	return append(b, make([]byte, 1000)...)
+}

@@ -5,12 +5,6 @@ import (
 	"testing"
 )
 
-// espPacket is ESP with an SPI and a sequence number below 256.
-func espPacket(spi uint32, seq byte) []byte {
-	b := []byte{byte(spi >> 24), byte(spi >> 16), byte(spi >> 8), byte(spi), 0, 0, 0, seq}
-	return append(b, make([]byte, 1000)...)
-}
-
 // What two hosts say to each other is seen at both ends, once, with the
 // directions reversed; what has nothing to do with IPsec is not seen.
 func TestIntegrationLiveBothEnds(t *testing.T) {
