@@ -41,6 +41,9 @@ func bodyLines(b Body) []string {
 	case *Identification:
 		return []string{fmt.Sprintf("id %d", b.Type)}
 	case *CertificateRequest:
+		if b.Major == 1 { // a name, of which tshark gives no bytes
+			return []string{fmt.Sprintf("certreq %d", b.Encoding)}
+		}
 		return []string{fmt.Sprintf("certreq %d %x", b.Encoding, b.Authority)}
 	case *Encrypted:
 		return []string{fmt.Sprintf("sk %d", b.Length)}
@@ -109,7 +112,9 @@ func tsharkBody(p *pdmlField, kind PayloadType, v1 bool) []string {
 			p.number("isakmp.notify.protoid"), p.hex("isakmp.spi"), p.hex("isakmp.notify.data"))}
 	case PayloadIDi, PayloadIDr, PayloadIDV1:
 		return []string{fmt.Sprintf("id %d", p.number("isakmp.id.type"))}
-	case PayloadCertReq, PayloadCertReqV1:
+	case PayloadCertReqV1:
+		return []string{fmt.Sprintf("certreq %d", p.number("isakmp.certreq.type"))}
+	case PayloadCertReq:
 		return []string{fmt.Sprintf("certreq %d %s", p.number("isakmp.certreq.type"), p.hex("isakmp.ike.certreq.authority"))}
 	case PayloadEncryptedFrag:
 		return []string{fmt.Sprintf("skf %d of %d", p.number("isakmp.frag.number"), p.number("isakmp.frag.total"))}
