@@ -3,6 +3,7 @@ package daemon
 import (
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -103,11 +104,21 @@ func TestLibreswanThatIsStopped(t *testing.T) {
 	dir, socket := fakeWhack(t, "")
 	l := listen(t, Options{Vici: None, Whack: socket})
 	l.word("connections", whole)
-	if err := os.WriteFile(dir+"/whack", []byte("#!/bin/sh\necho 'whack: \x1b[2J is not running' >&2\nexit 1\n"), 0o755); err != nil {
-		t.Fatal(err)
-	}
+	rewrite(t, dir+"/whack", "#!/bin/sh\necho 'whack: \x1b[2J is not running' >&2\nexit 1\n")
 	w := l.word("its end", func(w *analyze.Word) bool { return w.Silent != "" })
 	if !strings.Contains(w.Silent, `\x1b[2J is not running`) {
 		t.Errorf("silent: %q", w.Silent)
+	}
+}
+
+// rewrite puts another program in the place of one that may be run at any moment.
+// Another process writes it: a child that this one forks meanwhile would hold the
+// file open for writing, and it could not be run ("text file busy").
+func rewrite(t *testing.T, path, content string) {
+	t.Helper()
+	cmd := exec.Command("sh", "-c", `cat >"$0.new" && chmod 755 "$0.new" && mv "$0.new" "$0"`, path)
+	cmd.Stdin = strings.NewReader(content)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
 	}
 }

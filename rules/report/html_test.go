@@ -114,7 +114,7 @@ func heap() uint64 {
 func TestAReportOfAMillionFrames(t *testing.T) {
 	frames, part := 1_000_000, 400_000
 	if raceDetector { // all of it takes minutes then, and says nothing more
-		frames, part = 100_000, 50_000
+		frames, part = 500_000, 400_000
 	}
 	c := newCrowd()
 	c.run(part)
