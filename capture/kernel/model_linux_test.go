@@ -166,9 +166,10 @@ func (w *wire) kept(tr *trial) ([]spd.Policy, error) {
 }
 
 // enough fails where the trials were not about everything, or too much of them
-// is hidden by ties.
+// is hidden by ties. Some outcomes are rare: of a few hundred sets, as the guest's
+// kernel gets, now and then none has them.
 func (c *tally) enough(t *testing.T) {
-	if *modelSets < 200 || t.Failed() {
+	if *modelSets < 2000 || t.Failed() {
 		return
 	}
 	for _, verdict := range []string{
