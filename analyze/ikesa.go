@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"slices"
+	"time"
 
 	"ipsecdiag/analyze/ike"
 )
@@ -86,6 +87,10 @@ func (s *State) heard(sa *IKESA, h *heardMessage, raw []byte, src, dst netip.Add
 	}
 	h.byInitiator = sp == &sa.FromInitiator
 	h.hash = Fingerprint(raw)
+	if sp.copied(h) {
+		sp.Sent++ // it was on the wire, and says nothing of waiting
+		return
+	}
 	fresh := sa.exchanged(h)
 	if h.incomplete {
 		return
@@ -129,6 +134,16 @@ func (sa *IKESA) moved(m *ike.Message, src, dst netip.Addr) *Speaker {
 	}
 	sa.Initiator, sa.Responder = dst, src
 	return &sa.FromResponder
+}
+
+// copyTime is how soon the same bytes are the same packet seen twice, as a mirror
+// port or a VLAN beside its lower device shows it: no daemon sends again within
+// half a second (libreswan's retransmit-interval).
+const copyTime = 50 * time.Millisecond
+
+// copied reports whether a message is the last one seen a second time.
+func (s *Speaker) copied(h *heardMessage) bool {
+	return s.Messages > 0 && !h.incomplete && s.hash == h.hash && h.at.Mono-s.LastSent.Mono < copyTime
 }
 
 // said folds a message of that side and reports whether it is a new one, not
