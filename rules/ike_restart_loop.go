@@ -93,17 +93,22 @@ func restarts(p *Pass) (all []restart, latest ikeLife) {
 	return all, latest
 }
 
-// isLoop tells a loop from a daemon with many connections that was restarted: there
-// are as many moments at which one ended, and what was begun anew was ended again.
+// isLoop tells a loop from a daemon with many connections that was restarted: what
+// was begun anew was ended again, and that went on, or there are as many moments at
+// which one ended.
 func isLoop(all []restart) bool {
 	moments, again := 0, false
+	generation := make(map[*analyze.IKESA]int, len(all)) // how many ended before it, one for the other
 	for i := range all {
 		if i == 0 || all[i].end.Mono-all[i-1].end.Mono >= restartPart {
 			moments++
 		}
-		for j := range all {
-			again = again || all[j].next == all[i].sa
+		ended := generation[all[i].sa] + 1
+		again = again || ended > 1
+		if ended >= restartLoop {
+			return true
 		}
+		generation[all[i].next] = max(generation[all[i].next], ended)
 	}
 	return moments >= restartLoop && again
 }

@@ -41,6 +41,7 @@ func TestRestartLoops(t *testing.T) {
 		want  string
 	}{
 		{"deleted by the other end three times", cycles(4, 21*s, 20*s, "b"), "error certain open"},
+		{"deleted each three seconds", cycles(4, 3200*ms, 3*s, "b"), "error certain open"},
 		{"twice only", cycles(3, 21*s, 20*s, "b"), ""},
 		{"deleted, and begun again when there is traffic", cycles(5, 60*s, 20*s, "b"), ""},
 		{"reauthenticated every two minutes", cycles(5, 110*s, 110*s-500*ms, "a"), ""},
