@@ -36,6 +36,7 @@ func LiveClear(ctx context.Context, opt ClearOptions) iter.Seq2[analyze.Event, e
 			l.read()
 			if now := time.Now(); !now.Before(l.due) {
 				l.due = now.Add(liveInterval)
+				l.follow()
 				for _, c := range l.meter.flush(now.UnixNano()) {
 					if !yield(c, nil) {
 						return
@@ -51,7 +52,7 @@ type liveClear struct {
 	opt     ClearOptions
 	fd      int // -1: none
 	devices *devices
-	named   []int // indexes; none for all
+	named   map[string]int // indexes of the interfaces by the names that were asked for, -1 where gone; nil: all
 	guards  []analyze.Guard
 	meter   clearMeter
 	due     time.Time
@@ -116,11 +117,23 @@ func (l *liveClear) arm() error {
 	if !opened {
 		return nil
 	}
+	return l.bind()
+}
+
+// bind has packets received of the only interface, of all where there are
+// several. While the only one is gone, nothing is received.
+func (l *liveClear) bind() error {
 	index := 0
-	if len(l.named) == 1 {
-		index = l.named[0]
+	for _, i := range l.named {
+		if len(l.named) == 1 {
+			index = i
+		}
 	}
-	return unix.Bind(l.fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: index})
+	s := packetSocket{fd: l.fd}
+	if index < 0 || s.boundTo() == index && index > 0 {
+		return nil
+	}
+	return s.bind(index)
 }
 
 // open opens the socket in the thread's namespace, and finds the interfaces. It
@@ -130,18 +143,43 @@ func (l *liveClear) open() (err error) {
 		return err
 	}
 	l.named = nil
-	for _, name := range l.opt.Interfaces {
-		if index, err := l.devices.index(name); err == nil && name != Any {
-			l.named = append(l.named, index)
-		}
-	}
-	if slices.Contains(l.opt.Interfaces, Any) {
-		l.named = nil
+	if !slices.Contains(l.opt.Interfaces, Any) {
+		l.find()
 	}
 	if l.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
 		return fmt.Errorf("open packet socket: %w", err)
 	}
 	return unix.SetsockoptInt(l.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, clearBuffer)
+}
+
+// find looks the interfaces up, and those that are gone again: another one may
+// have taken their place.
+func (l *liveClear) find() {
+	if l.named == nil {
+		l.named = map[string]int{}
+	}
+	for _, name := range l.opt.Interfaces {
+		if _, there := l.devices.lookup(l.named[name]); there {
+			continue // also when it is called otherwise now
+		}
+		index, err := l.devices.index(name)
+		if err != nil {
+			index = -1
+		}
+		l.named[name] = index
+	}
+}
+
+// follow has packets received of an interface that has taken the place of one
+// that is gone.
+func (l *liveClear) follow() {
+	if l.fd < 0 || l.named == nil {
+		return
+	}
+	l.find()
+	if len(l.named) == 1 {
+		_ = l.bind() // where that fails, it is gone: the next look finds that out
+	}
 }
 
 // read takes what the socket holds, up to the budget.
@@ -166,7 +204,7 @@ func (l *liveClear) read() {
 }
 
 func (l *liveClear) frame(data []byte, at *unix.SockaddrLinklayer) {
-	if len(l.named) > 0 && !slices.Contains(l.named, at.Ifindex) {
+	if l.named != nil && !l.watches(at.Ifindex) {
 		return
 	}
 	dir := analyze.DirIn
@@ -174,6 +212,15 @@ func (l *liveClear) frame(data []byte, at *unix.SockaddrLinklayer) {
 		dir = analyze.DirOut
 	}
 	l.meter.take(l.guards, data, dir, at.Ifindex, time.Now().UnixNano())
+}
+
+func (l *liveClear) watches(index int) bool {
+	for _, i := range l.named {
+		if i == index {
+			return true
+		}
+	}
+	return false
 }
 
 func (l *liveClear) originOf(index int) analyze.Origin {

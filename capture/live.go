@@ -5,15 +5,8 @@ import "errors"
 // Any stands for all interfaces in LiveOptions.Interfaces.
 const Any = "any"
 
-// Errors of Live, to be tested with errors.Is.
-var (
-	// ErrInterfaceGone ends the stream once the last interface that was named
-	// is gone: deleted, or moved to another namespace. A Lost event tells of
-	// each before. An interface that is down is waited for.
-	ErrInterfaceGone = errors.New("interface vanished")
-	// ErrNeedsLinux is returned by Live on other systems.
-	ErrNeedsLinux = errors.New("live capture needs Linux")
-)
+// ErrNeedsLinux is returned by Live on other systems.
+var ErrNeedsLinux = errors.New("live capture needs Linux")
 
 // LiveOptions say what Live listens to.
 type LiveOptions struct {

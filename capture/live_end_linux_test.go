@@ -142,37 +142,6 @@ func resources(t *testing.T) (n resourceCount) {
 	return n
 }
 
-func TestIntegrationLiveInterfaceDeleted(t *testing.T) {
-	for name, interfaces := range map[string][]string{"one": {"vb"}, "several": {"vb", "vx"}} {
-		t.Run(name, func(t *testing.T) {
-			a, b := twoHosts(t)
-			ip(t, b, "link add vx type veth peer name vy")
-			ip(t, b, "link set vx up")
-			w := watch(t, b, interfaces...)
-			sendUDP(t, a, 500, "[fd00:9::2]:500", "before")
-			w.untilFrame(t, `in udp 500>500 "before"`)
-			ip(t, a, "link del va")
-			w.until(t, "the loss of vb", func(events []analyze.Event) bool {
-				return countOf(events, "lost interface vb vanished") == 1
-			})
-			ip(t, b, "link del vx")
-			if err := w.wait(t); !errors.Is(err, ErrInterfaceGone) {
-				t.Errorf("%v, want %v", err, ErrInterfaceGone)
-			}
-		})
-	}
-}
-
-// To be moved to another namespace is to vanish.
-func TestIntegrationLiveInterfaceMoved(t *testing.T) {
-	a, b := twoHosts(t)
-	w := watch(t, b, "vb")
-	ip(t, b, "link set vb netns "+a)
-	if err := w.wait(t); !errors.Is(err, ErrInterfaceGone) {
-		t.Errorf("%v, want %v", err, ErrInterfaceGone)
-	}
-}
-
 // An interface that goes down is told of once and waited for.
 func TestIntegrationLiveInterfaceDown(t *testing.T) {
 	frame := func(payload string) []byte {
@@ -194,6 +163,7 @@ func TestIntegrationLiveInterfaceDown(t *testing.T) {
 			if n := countOf(w.seen(), "lost interface vb is down"); n != 1 {
 				t.Errorf("told %d times that it is down, want once", n)
 			}
+			w.untilWarned(t, "interface vb is down", "interface vb is up")
 		})
 	}
 }

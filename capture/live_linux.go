@@ -20,10 +20,10 @@ const liveInterval = time.Second
 // Live yields what passes the interfaces from now on, not sequenced: a Frame
 // for each frame of control traffic and the first ones of each flow of ESP or
 // AH, a Flow each second for each flow, Lost for what the kernel dropped and
-// for interfaces that go down or away. It ends without an error once the
-// context is done, and with ErrInterfaceGone once the last named interface is
-// gone. An error before that comes first and alone; a missing CAP_NET_RAW is
-// fs.ErrPermission.
+// for interfaces that go down or away. One that is gone is waited for, and one
+// that is renamed is followed; Warn is told of either. It ends without an error
+// once the context is done. An error before it has begun comes first and alone; a
+// missing CAP_NET_RAW is fs.ErrPermission.
 //
 // Frames of one stream have one link type: Ethernet or bare IP for one
 // interface, as it is, and LINKTYPE_LINUX_SLL2 for several. A packet that
@@ -64,6 +64,7 @@ type live struct {
 	framer   framer
 	sorter   liveSorter
 	due      time.Time // of the next look after things
+	seek     time.Time // of the next look for an interface that is gone
 
 	yield   func(analyze.Event, error) bool
 	stopped bool // yield returned false and must not be called again
@@ -76,12 +77,21 @@ func (l *live) run() error {
 		if err := l.step(); err != nil {
 			return err
 		}
-		if now := time.Now(); !now.Before(l.due) {
-			l.due = now.Add(liveInterval)
-			if err := l.lookAfter(now); err != nil {
-				return err
-			}
+		if err := l.whatIsDue(time.Now()); err != nil {
+			return err
 		}
+	}
+	return nil
+}
+
+// whatIsDue looks after things where it is time to.
+func (l *live) whatIsDue(now time.Time) error {
+	switch {
+	case !now.Before(l.due):
+		l.due = now.Add(liveInterval)
+		return l.lookAfter(now)
+	case l.sources.missing() && !now.Before(l.seek):
+		return l.follow(now)
 	}
 	return nil
 }
@@ -108,7 +118,11 @@ func (l *live) take(block []byte) error {
 // things. Where the socket has an error, its interface went down or away: that
 // is soon to be looked at, but not before the kernel is done with it.
 func (l *live) wait() error {
-	events, err := l.waker.wait(l.socket.fd, time.Until(l.due))
+	until := l.due
+	if l.sources.missing() && l.seek.Before(until) {
+		until = l.seek
+	}
+	events, err := l.waker.wait(l.socket.fd, time.Until(until))
 	if events&(unix.POLLERR|unix.POLLHUP) != 0 {
 		l.socket.clearError()
 		if soon := time.Now().Add(liveInterval / 10); soon.Before(l.due) {
@@ -167,9 +181,8 @@ func (l *live) lookAfter(now time.Time) error {
 	if err := l.account(now, false); err != nil {
 		return err
 	}
-	err := l.sources.lookAfter(func(what, name string) {
-		l.lost(now, fmt.Sprintf("interface %s %s", name, what), name, 0)
-	})
+	l.sources.lookAfter()
+	err := l.follow(now)
 	l.counting.regroup(l.sources.groups)
 	l.counting.forget(l.sources.gone)
 	return err

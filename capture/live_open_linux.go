@@ -45,32 +45,23 @@ func (l *live) openSockets() error {
 	if err := l.sources.find(l.opt.Interfaces); err != nil {
 		return err
 	}
-	if l.framer.link, err = l.sources.link(); err != nil {
-		return err
-	}
+	l.framer.link = l.sources.link()
 	l.relate()
-	if err := l.openCounting(); err != nil {
-		return err
-	}
+	l.openCounting()
 	l.socket, err = openPacketSocket(l.sources.indexes(), l.counting.counter)
 	return err
 }
 
 // openCounting has flows counted in the kernel where that is possible, and
 // tells why where it is not.
-func (l *live) openCounting() error {
-	hatypes, err := l.sources.hatypes()
-	if err != nil {
-		return err
-	}
+func (l *live) openCounting() {
 	why := "switched off"
 	if !l.opt.frameByFrame {
-		l.counting, why = openCounting(l.counterOptions(), hatypes)
+		l.counting, why = openCounting(l.counterOptions(), l.sources.hatypes())
 	}
 	if l.opt.Counting != nil {
 		l.opt.Counting(why)
 	}
-	return nil
 }
 
 func (l *live) counterOptions() counterOptions {

@@ -61,11 +61,26 @@ func (s *packetSocket) setUp(interfaces []int, c *counter) (err error) {
 	if s.ring, err = mapRing(s.fd); err != nil {
 		return err
 	}
+	return s.bind(index)
+}
+
+// bind has frames of one interface received, of all where the index is 0.
+func (s *packetSocket) bind(index int) error {
 	addr := &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_ALL), Ifindex: index}
 	if err := unix.Bind(s.fd, addr); err != nil {
 		return fmt.Errorf("bind packet socket: %w", err)
 	}
 	return nil
+}
+
+// boundTo returns the index of the interface that frames are received from, -1
+// once that is gone (packet_notifier).
+func (s *packetSocket) boundTo() int {
+	addr, err := unix.Getsockname(s.fd)
+	if at, ok := addr.(*unix.SockaddrLinklayer); err == nil && ok {
+		return at.Ifindex
+	}
+	return -1
 }
 
 // attachFilter gives the socket the classic filter.

@@ -16,7 +16,7 @@ const regroupAfter = 10
 type liveSources struct {
 	devices *devices
 	all     bool
-	named   []namedDevice // those that are there, unless all
+	named   []namedDevice // none if all
 	origin  analyze.Origin
 
 	origins map[int]*analyze.Origin // of interfaces that showed a frame
@@ -25,13 +25,6 @@ type liveSources struct {
 	looks   int                          // since groups were read
 	warned  bool                         // that they could not be read
 	warn    func(string)
-}
-
-// namedDevice is an interface that was asked for by name.
-type namedDevice struct {
-	index int
-	name  string
-	up    bool
 }
 
 // find looks the interfaces up that are asked for. It must be called on a
@@ -48,47 +41,49 @@ func (s *liveSources) find(names []string) error {
 		if slices.Contains(s.indexes(), index) {
 			continue
 		}
-		up := s.devices.up(name)
-		if !up {
+		d := namedDevice{index: index, asked: name, name: name, up: s.devices.up(name)}
+		if d.hatype, err = s.devices.hatype(name); err != nil {
+			return errNoInterface(name, s.origin.Netns)
+		}
+		if !d.up {
 			s.warn(fmt.Sprintf("interface %s is down", name))
 		}
-		s.named = append(s.named, namedDevice{index, name, up})
+		s.named = append(s.named, d)
 	}
 	return nil
 }
 
 // link returns the link type that suits the interfaces.
-func (s *liveSources) link() (analyze.LinkType, error) {
+func (s *liveSources) link() analyze.LinkType {
 	if len(s.named) != 1 {
-		return analyze.LinkSLL2, nil
+		return analyze.LinkSLL2
 	}
-	hatype, err := s.devices.hatype(s.named[0].name)
-	return linkOf(hatype), err
+	return linkOf(s.named[0].hatype)
 }
 
 // hatypes returns the ARPHRD_ types of the named interfaces by their indexes.
-func (s *liveSources) hatypes() (map[int]uint16, error) {
+func (s *liveSources) hatypes() map[int]uint16 {
 	types := map[int]uint16{}
 	for _, d := range s.named {
-		hatype, err := s.devices.hatype(d.name)
-		if err != nil {
-			return nil, err
+		if !d.gone {
+			types[d.index] = d.hatype
 		}
-		types[d.index] = hatype
 	}
-	return types, nil
+	return types
 }
 
-// indexes returns those of the named interfaces.
+// indexes returns those of the named interfaces that are there.
 func (s *liveSources) indexes() []int {
 	var indexes []int
 	for _, d := range s.named {
-		indexes = append(indexes, d.index)
+		if !d.gone {
+			indexes = append(indexes, d.index)
+		}
 	}
 	return indexes
 }
 
-// String names the interfaces that are there.
+// String names the interfaces.
 func (s *liveSources) String() string {
 	if s.all {
 		return Any
@@ -126,9 +121,8 @@ func (s *liveSources) gone(index int) bool {
 	return !showed && !slices.Contains(s.indexes(), index)
 }
 
-// lookAfter finds out what became of the interfaces and tells about those that
-// went down or away. The error is ErrInterfaceGone once the last is.
-func (s *liveSources) lookAfter(tell func(what, name string)) error {
+// lookAfter finds out what became of the interfaces that showed frames.
+func (s *liveSources) lookAfter() {
 	if s.looks++; s.looks >= regroupAfter {
 		s.readGroups()
 	}
@@ -136,32 +130,6 @@ func (s *liveSources) lookAfter(tell func(what, name string)) error {
 		if name, ok := s.devices.lookup(index); !ok || name != origin.Interface {
 			delete(s.origins, index)
 		}
-	}
-	was := s.String()
-	s.named = slices.DeleteFunc(s.named, func(d namedDevice) bool {
-		_, ok := s.devices.lookup(d.index)
-		if !ok {
-			tell("vanished", d.name)
-		}
-		return !ok
-	})
-	if len(s.named) == 0 && !s.all {
-		return fmt.Errorf("%s: %w", was, ErrInterfaceGone)
-	}
-	for i := range s.named {
-		s.named[i].lookAfter(s.devices, tell)
-	}
-	return nil
-}
-
-// lookAfter follows a rename and tells when the interface goes down.
-func (d *namedDevice) lookAfter(devices *devices, tell func(what, name string)) {
-	if name, ok := devices.lookup(d.index); ok {
-		d.name = name
-	}
-	was := d.up
-	if d.up = devices.up(d.name); was && !d.up {
-		tell("is down", d.name)
 	}
 }
 

@@ -104,6 +104,22 @@ func (w *watching) until(t *testing.T, what string, holds func([]analyze.Event) 
 	}
 }
 
+// untilWarned waits until warnings have come that begin so, in this order.
+func (w *watching) untilWarned(t *testing.T, want ...string) {
+	t.Helper()
+	w.until(t, fmt.Sprintf("warnings %q", want), func([]analyze.Event) bool {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		left := want
+		for _, s := range w.warnings {
+			if len(left) > 0 && strings.HasPrefix(s, left[0]) {
+				left = left[1:]
+			}
+		}
+		return len(left) == 0
+	})
+}
+
 // untilFrame waits for a frame by its description.
 func (w *watching) untilFrame(t *testing.T, want string) {
 	t.Helper()

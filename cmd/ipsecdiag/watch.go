@@ -30,8 +30,9 @@ type watchOptions struct {
 const watchLong = `Watches interfaces ("any": all) and the kernel of this host, and says what is
 wrong as soon as it is clear: full-screen on a terminal ("?" shows the keys), in
 lines with --plain, with --format json, or where output goes elsewhere. Ends by
---for, Ctrl-C, or when the interface vanishes. Needs Linux, CAP_NET_RAW for the
-wire and CAP_NET_ADMIN for policies and SAs; root has both.`
+--for or Ctrl-C, or with its network namespace. An interface that goes down or
+away is waited for, one that is renamed is followed. Needs Linux, CAP_NET_RAW
+for the wire and CAP_NET_ADMIN for policies and SAs; root has both.`
 
 const acquireUsage = `when to listen for ACQUIREs: auto, always or never;
 auto: while an IKE daemon does, since listening

@@ -111,8 +111,8 @@ func failure(ctx context.Context) error {
 	return nil
 }
 
-// live returns the frames. When they end, because the interface is gone or
-// could not be opened, the kernel's events end too.
+// live returns the frames. When they end, because no interface could be opened,
+// the kernel's events end too.
 func (w *watcher) live(ctx context.Context) iter.Seq2[analyze.Event, error] {
 	frames := capture.Live(ctx, capture.LiveOptions{
 		Interfaces: w.interfaces, Netns: w.netns, Host: w.host, Warn: w.io.say,
@@ -120,12 +120,7 @@ func (w *watcher) live(ctx context.Context) iter.Seq2[analyze.Event, error] {
 	})
 	return func(yield func(analyze.Event, error) bool) {
 		for e, err := range frames {
-			switch {
-			case errors.Is(err, capture.ErrInterfaceGone):
-				w.io.say(err.Error())
-				err = nil
-			case err != nil:
-			case yield(e, nil):
+			if err == nil && yield(e, nil) {
 				continue
 			}
 			w.end(err)
