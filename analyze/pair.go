@@ -71,7 +71,7 @@ type View struct {
 	latest  Run
 	unicast [2]Sighting // last frame from Key.A to Key.B, and from B to A
 	touched time.Duration
-	active  bool
+	standing
 }
 
 // Headless counts datagrams of UDP between two hosts that speak IKE of which IP

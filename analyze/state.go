@@ -41,7 +41,7 @@ type State struct {
 	pairs     map[PairKey]*list.Element // of recent; the values are *Pair
 	recent    *list.List                // the longest untouched first
 	made      uint64                    // pairs ever made
-	active    []*View
+	judged    judged
 	spis      map[ikeKey]*ikeEntry
 	spiLog    []ikeKey
 	offers    offers
@@ -101,8 +101,10 @@ func (s *State) Apply(e Event) {
 	switch e := e.(type) {
 	case *Lost:
 		s.lost(e)
+		s.judged.rouseAll()
 	case *Alignment:
 		s.align(e)
+		s.judged.rouseAll()
 	case *Tick:
 		s.retire()
 		s.across.tick(s.Now.Mono)
@@ -146,6 +148,7 @@ func (s *State) applySeen(e Event) {
 		s.applyClear(h, e)
 	default:
 		s.applyKernel(h, e)
+		s.judged.rouseAll()
 	}
 }
 
@@ -159,6 +162,7 @@ func (s *State) host(o Origin) *Host {
 		h.seen[0], h.order = s.Now.Mono, uint32(len(s.Hosts))
 		s.hosts[o] = h
 		s.Hosts = append(s.Hosts, h)
+		s.judged.rouseAll()
 	}
 	return h
 }
@@ -181,10 +185,6 @@ func (s *State) Pairs(f func(*Pair)) {
 		f(e.Value.(*Pair))
 	}
 }
-
-// Active returns the views that were touched lately, in a stable order. The
-// slice is valid until the next Apply.
-func (s *State) Active() []*View { return s.active }
 
 // view returns what host h saw of the pair, and marks it as touched.
 func (s *State) view(h *Host, a, b netip.Addr) *View {
@@ -222,6 +222,9 @@ func (s *State) pair(k PairKey) *Pair {
 func (s *State) forget(e *list.Element) {
 	p := s.recent.Remove(e).(*Pair)
 	p.forgotten = true
+	for _, v := range p.Views {
+		s.judged.rouse(v)
+	}
 	delete(s.pairs, p.Key)
 	s.Evicted++
 }
@@ -229,25 +232,17 @@ func (s *State) forget(e *list.Element) {
 func (s *State) touch(v *View) {
 	v.touched = s.Now.Mono
 	s.trace.add(v)
+	s.judged.rouse(v)
 	if !v.active {
-		v.active = true
 		v.orient() // the host's addresses may have become known, or changed
-		s.active = append(s.active, v)
+		s.judged.add(v)
 	}
 }
 
 // retire takes views out of judgement that nothing has touched for activeTime.
 func (s *State) retire() {
-	kept := s.active[:0]
-	for _, v := range s.active {
-		if s.Now.Mono-v.touched <= activeTime && !v.Pair.forgotten {
-			kept = append(kept, v)
-		} else {
-			v.active = false
-		}
-	}
-	clear(s.active[len(kept):])
-	s.active = kept
+	s.judged.rouseDue(s.Now.Mono)
+	s.judged.retire(func(v *View) bool { return v.Pair.forgotten || s.Now.Mono-v.touched > activeTime })
 }
 
 // orient finds out which end of the pair the observer is.

@@ -46,6 +46,7 @@ func (s *State) applyFlowFrame(h *Host, f *Frame, p *Packet) {
 	length := f.OrigLen - (cap(f.Data) - cap(p.Payload))
 	for _, v := range pair.Views {
 		if v.Host == h {
+			s.judged.rouse(v)
 			v.sawFlowFrame(k, length)
 		}
 	}
@@ -90,6 +91,7 @@ func (s *State) headless(h *Host, f *Frame, p *Packet, had pieces, head bool) {
 		return
 	}
 	for _, v := range pair.Views {
+		s.judged.rouse(v)
 		switch {
 		case v.Host != h || len(v.IKE) == 0:
 		case head && v.Headless.Count > 0:
@@ -189,6 +191,7 @@ func (s *State) IKEAt(h *Host, spi ike.SPI) (*View, *IKESA) {
 // dropSPI forgets an IKE SA that is one too many.
 func (s *State) dropSPI(k ikeKey) {
 	if e := s.spis[k]; e != nil {
+		s.judged.rouse(e.view)
 		e.view.IKE = slices.DeleteFunc(e.view.IKE, func(sa *IKESA) bool { return sa == e.sa })
 	}
 	delete(s.spis, k)

@@ -97,7 +97,7 @@ func (s *State) settle(h *Host) {
 // reorient tells every view of a host anew which end is its own, after its
 // addresses became known.
 func (s *State) reorient(h *Host) {
-	for _, v := range s.active {
+	for _, v := range s.judged.all {
 		if v.Host == h {
 			v.orient()
 		}

@@ -273,8 +273,8 @@ func TestAFloodCostsBoundedMemory(t *testing.T) {
 		s.Apply(e)
 	}
 	s.Apply(&Tick{Header: Header{Time: epoch, Mono: 300_000}})
-	if len(s.pairs) != 100_000 || s.recent.Len() != 100_000 || len(s.active) != 100_000 || s.Evicted != 200_000 {
-		t.Errorf("%d pairs, %d active, %d evicted", len(s.pairs), len(s.active), s.Evicted)
+	if len(s.pairs) != 100_000 || s.recent.Len() != 100_000 || len(s.judged.all) != 100_000 || s.Evicted != 200_000 {
+		t.Errorf("%d pairs, %d active, %d evicted", len(s.pairs), len(s.judged.all), s.Evicted)
 	}
 	if used := heap() - before; used > 200<<20 {
 		t.Errorf("%d MB for 100,000 pairs", used>>20)

@@ -65,41 +65,40 @@ func checkAcquireStall(p *Pass) {
 
 // judgeNeed tells how far the search has come, and which IKE SA shows it.
 func judgeNeed(p *Pass, n *analyze.Need) (stallKind, *analyze.IKESA) {
-	waited := p.Since(n.Since)
 	if len(p.Host.Daemons()) == 0 {
-		if waited >= stallNoListener {
+		if p.Passed(n.Since, stallNoListener) {
 			return stallUnheard, nil
 		}
 		return stallNone, nil
 	}
 	var last *analyze.IKESA
 	for _, sa := range p.View.IKE {
-		if p.Since(sa.Last) < ikeWindow(waited) {
+		if sa.Last.Mono > n.Since.Mono-ikeWindow {
 			last = sa
 		}
 	}
 	switch {
-	case last == nil && waited >= stallNoIKE:
+	case last == nil && p.Passed(n.Since, stallNoIKE):
 		return stallQuiet, nil
 	case last == nil:
 		return stallNone, nil
 	case unanswered(p, last):
 		return stallUnanswered, last
-	case last.BothSpoke() && waited >= stallFailing:
+	case last.BothSpoke() && p.Passed(n.Since, stallFailing):
 		return stallFails, last
 	}
 	return stallNone, nil
 }
 
-// ikeWindow is how far back an IKE message still belongs to a need: its
-// whole life and the longest pause of strongSwan's retransmission (42 s).
-func ikeWindow(waited time.Duration) time.Duration { return waited + 45*time.Second }
+// ikeWindow is how long before a need an IKE message still belongs to it: the
+// longest pause of strongSwan's retransmission (42 s).
+const ikeWindow = 45 * time.Second
 
 // unanswered reports whether one side of sa has asked often enough and long
 // enough without an answer.
 func unanswered(p *Pass, sa *analyze.IKESA) bool {
 	sp, _, _ := sa.Waiting()
-	return sp != nil && establishing(sp.Exchange) && sp.Repeats >= stallRepeats && p.Since(sp.FirstSent) >= stallNoReply &&
+	return sp != nil && establishing(sp.Exchange) && sp.Repeats >= stallRepeats && p.Passed(sp.FirstSent, stallNoReply) &&
 		p.View.ESPAfter(sp.FirstSent) == nil // else an SA came of it, and the answer is not seen here
 }
 
@@ -120,7 +119,7 @@ func checkUnanswered(p *Pass) bool {
 	var waiting, answered *analyze.IKESA
 	for _, sa := range p.View.IKE {
 		switch {
-		case unanswered(p, sa) && p.Since(sa.Last) < ikeWindow(0):
+		case unanswered(p, sa) && !p.Passed(sa.Last, ikeWindow):
 			waiting = sa
 		case sa.BothSpoke() && (answered == nil || answered.Last.Mono < sa.Last.Mono):
 			answered = sa

@@ -20,7 +20,7 @@ func checkStarved(p *Pass) {
 	if len(p.Host.Daemons()) == 0 {
 		wait = stallNoListener
 	}
-	if p.Since(s.Since) < wait {
+	if !p.Passed(s.Since, wait) {
 		return
 	}
 	reportStarved(p, s)

@@ -40,6 +40,9 @@ type Engine struct {
 	live   []*track // those that are open, or were touched at this tick; in order
 	plans  bypassPlans
 	pass   Pass // the one that is asked with, ever again
+	// told are the pairs by which anything was found: what a rule says of them later may
+	// end it.
+	told map[analyze.PairKey]bool
 }
 
 // track is one finding over time: each observer's part of it.
@@ -91,7 +94,7 @@ type outputKey struct {
 func NewEngine(state *analyze.State, rules []*Rule) *Engine {
 	return &Engine{
 		State: state, rules: rules, tracks: map[string]*track{}, byRule: map[string][]*track{},
-		audits: map[*analyze.Host]*auditor{}, plans: bypassPlans{},
+		audits: map[*analyze.Host]*auditor{}, plans: bypassPlans{}, told: map[analyze.PairKey]bool{},
 	}
 }
 
@@ -106,13 +109,8 @@ func (e *Engine) Apply(ev analyze.Event) []Finding {
 	if _, ok := ev.(*analyze.Tick); !ok {
 		return nil
 	}
-	for _, v := range e.State.Active() {
-		p := e.prepare(Pass{State: e.State, View: v, Host: v.Host})
-		for _, r := range e.rules {
-			if r.Check != nil {
-				e.ask(r, r.Check, p)
-			}
-		}
+	for _, v := range e.State.Awake() {
+		e.judge(v)
 	}
 	for _, h := range e.State.Hosts {
 		if !h.KernelSeen {
@@ -127,6 +125,22 @@ func (e *Engine) Apply(ev analyze.Event) []Finding {
 	}
 	e.auditDue()
 	return e.changed()
+}
+
+// judge asks all rules of a view. Where none has ever found anything, the view may
+// rest until something happens to it, or until a rule wants to be asked again.
+func (e *Engine) judge(v *analyze.View) {
+	p := e.prepare(Pass{State: e.State, View: v, Host: v.Host})
+	quiet := true
+	for _, r := range e.rules {
+		if r.Check != nil {
+			e.ask(r, r.Check, p)
+			quiet = quiet && len(p.reports) == 0
+		}
+	}
+	if quiet && !e.told[v.Pair.Key] {
+		e.State.Rest(v, p.next)
+	}
 }
 
 // prepare makes the engine's own pass equal to p, for all rules to be asked with:
@@ -167,6 +181,9 @@ func (e *Engine) report(p *Pass, f Finding) {
 	}
 	if p.voice == onAudit && len(t.parts) == 0 { // it has stood since the change that led to the audit
 		t.firstSeen, t.began = p.Looked().Time, p.Looked().Mono
+	}
+	if p.View != nil {
+		e.told[p.View.Pair.Key] = true
 	}
 	e.enliven(t)
 	t.reopen(p.Now)

@@ -32,7 +32,7 @@ func (p *Pass) inbound() iter.Seq[inboundFlow] {
 			return
 		}
 		for _, f := range p.View.Flows {
-			if f.Packets > 0 && p.View.Inbound(f) && p.Since(f.Last) <= espNow &&
+			if f.Packets > 0 && p.View.Inbound(f) && !p.Exceeded(f.Last, espNow) &&
 				!yield(inboundFlow{f, p.Host.DB.FindSA(f.Key.Dst, f.Key.Proto, f.Key.SPI)}) {
 				return
 			}

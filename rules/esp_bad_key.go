@@ -50,7 +50,7 @@ func checkBadKey(p *Pass) {
 			if p.found {
 				p.ResolvePair(f.Last, "packets under %s pass", flowWords(f.Key))
 			}
-		case p.Since(r.Last) <= espNow:
+		case !p.Exceeded(r.Last, espNow):
 			reportBadKey(p, f, r)
 			return
 		}

@@ -58,7 +58,7 @@ func inUDP(k analyze.FlowKey) bool { return k.SrcPort != 0 || k.DstPort != 0 }
 func reportEncapMismatch(p *Pass, f inboundFlow) bool {
 	from := max(f.First.Mono, p.Now-3*espNow) - time.Second
 	lost, first, last := p.Host.Rise(analyze.XfrmInStateMismatch, from)
-	if lost < fewESP || last.Mono-first.Mono < encapLasts || p.Since(last) > espNow {
+	if lost < fewESP || last.Mono-first.Mono < encapLasts || p.Exceeded(last, espNow) {
 		return false
 	}
 	r := p.Finding()
@@ -97,7 +97,7 @@ func plainBehindNAT(p *Pass) bool {
 	}
 	for _, f := range p.View.Flows {
 		if f.Key.Proto != spd.ProtoESP || inUDP(f.Key) || f.Packets < fewESP || f.Last.Mono-f.First.Mono < encapLasts ||
-			f.First.Before(nat.First) || p.Since(f.Last) > espNow || p.alsoInUDP(f) || p.receives() && p.View.Inbound(f) {
+			f.First.Before(nat.First) || p.alsoInUDP(f) || p.receives() && p.View.Inbound(f) || p.Exceeded(f.Last, espNow) {
 			continue
 		}
 		r := p.Finding()

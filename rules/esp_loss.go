@@ -41,7 +41,7 @@ func checkLoss(p *Pass) {
 	missing := uint64(0)
 	for _, f := range p.View.Flows {
 		n := settled(f)
-		if p.Since(f.Last) > espNow || n < fewESP || f.Shared {
+		if n < fewESP || f.Shared || p.Exceeded(f.Last, espNow) {
 			continue
 		}
 		if worst == nil || n > missing {

@@ -60,7 +60,7 @@ func resolveOneWay(p *Pass) {
 		if run.Packets == 0 || f == nil {
 			continue
 		}
-		if at, ok := run.Answered(f); ok && p.Since(at) < oneWayAfter && p.Now-run.Last() < oneWayAfter {
+		if at, ok := run.Answered(f); ok && !p.Passed(at, oneWayAfter) && !p.reached(run.Last()+oneWayAfter) {
 			p.ResolvePair(at, "ESP goes both ways")
 		}
 	}
@@ -96,7 +96,7 @@ func lostDirections(p *Pass) (lost []lostFlow, elsewhere bool) {
 // arrive at that of the other, which was watching and got other packets from there.
 func lostBetween(p *Pass, from, to *analyze.View) (lost lostFlow, ok bool) {
 	for _, f := range from.Flows {
-		if f.Packets < oneWayLeast || !outbound(from, f) || f.Last.Mono-f.First.Mono < oneWayAfter || p.Since(f.Last) > staleAfter/2 ||
+		if f.Packets < oneWayLeast || !outbound(from, f) || f.Last.Mono-f.First.Mono < oneWayAfter || p.Exceeded(f.Last, staleAfter/2) ||
 			!to.Host.Watched(f.First.Mono, f.First.Mono+oneWayAfter) || !reached(to, f) || came(to, f) {
 			continue
 		}
@@ -190,7 +190,7 @@ func reportSilence(p *Pass, src netip.Addr) bool {
 		return false // this host gets it, and what it thinks of it is known
 	}
 	run := p.View.RunFrom(src)
-	if run.Packets < oneWayLeast || run.Lasted() < oneWayAfter || p.Now-run.Last() > espNow {
+	if run.Packets < oneWayLeast || run.Lasted() < oneWayAfter || p.reached(run.Last()+espNow+1) {
 		return false
 	}
 	f := latestFrom(p, src)
@@ -265,7 +265,7 @@ func latestFrom(p *Pass, src netip.Addr) (latest *analyze.FlowTotal) {
 // understood.
 func espRefused(p *Pass, f *analyze.FlowTotal) *analyze.ICMPError {
 	for _, e := range p.View.Errors {
-		if e.Quoted.Src != f.Key.Src || (e.Quoted.SPI == 0 && e.Quoted.Proto != f.Key.Proto) || p.Since(e.Last) > staleAfter {
+		if e.Quoted.Src != f.Key.Src || (e.Quoted.SPI == 0 && e.Quoted.Proto != f.Key.Proto) || p.Exceeded(e.Last, staleAfter) {
 			continue
 		}
 		switch e.Kind {

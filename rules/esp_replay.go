@@ -64,7 +64,7 @@ func checkReplay(p *Pass) {
 		refused := uint64(r.Refused.ReplayWindow) + uint64(r.Refused.Replay)
 		switch {
 		case refused < fewESP:
-		case p.Since(r.Last) > espNow:
+		case p.Exceeded(r.Last, espNow):
 			if p.found && r.PassedSince > 0 {
 				p.ResolvePair(f.Last, "packets under %s pass", flowWords(f.Key))
 			}
@@ -150,7 +150,7 @@ func replayRemedy(f *analyze.FlowTotal) remedy.Remedy {
 // else it may have no replay window.
 func checkRestartOnWire(p *Pass) {
 	for _, f := range p.View.Flows {
-		if !f.Behind() || (p.receives() && p.View.Inbound(f)) || p.Since(f.Last) > espNow || f.Last.Mono-f.Restart.At.Mono < espNow {
+		if !f.Behind() || (p.receives() && p.View.Inbound(f)) || p.Exceeded(f.Last, espNow) || f.Last.Mono-f.Restart.At.Mono < espNow {
 			continue
 		}
 		before, since := p.answers(f)

@@ -52,7 +52,7 @@ func checkUnknownSPI(p *Pass) {
 			return
 		}
 	}
-	if known != nil && p.found && p.Since(known.Last) < espNow/2 {
+	if known != nil && p.found && !p.Passed(known.Last, espNow/2) {
 		p.ResolvePair(known.Last, "%s comes to %s, which has an SA for it", flowWords(known.Key), known.Key.Dst)
 	}
 }
@@ -116,7 +116,7 @@ func insteadWords(p *Pass, f *analyze.FlowTotal) string {
 func toldInvalidSPI(p *Pass) bool {
 	for _, n := range p.View.InvalidSPIs {
 		for _, f := range p.View.Flows {
-			if f.Packets == 0 || f.Key.Dst != n.From || (n.SPI != 0 && f.Key.SPI != n.SPI) || p.Since(n.Last) > 3*espNow || f.Last.Before(n.First) {
+			if f.Packets == 0 || f.Key.Dst != n.From || (n.SPI != 0 && f.Key.SPI != n.SPI) || p.Exceeded(n.Last, 3*espNow) || f.Last.Before(n.First) {
 				continue
 			}
 			r := p.Finding()

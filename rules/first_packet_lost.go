@@ -34,7 +34,7 @@ const counterPoll = 1500 * time.Millisecond
 
 func checkFirstPacketLost(p *Pass) {
 	n := p.View.Need
-	if n == nil || n.Satisfied.IsZero() || p.Since(n.Satisfied) < counterPoll {
+	if n == nil || n.Satisfied.IsZero() || !p.Passed(n.Satisfied, counterPoll) {
 		return
 	}
 	lost, last := p.Host.RiseBetween(analyze.XfrmOutNoStates, n.Since.Mono-time.Second, n.Satisfied.Mono+counterPoll)

@@ -23,9 +23,9 @@ func checkIKEAuthFailed(p *Pass) {
 	latest := ikeAttempts(p)
 	switch {
 	case latest.sa == nil:
-	case latest.end == ikeUnproved && p.Since(latest.answer) >= ikeSettle:
+	case latest.end == ikeUnproved && p.Passed(latest.answer, ikeSettle):
 		reportAuthFailed(p, latest, attemptsLike(p, latest))
-	case latest.end == ikeSpurned && p.Since(latest.answer) >= ikeSettle && !ofUse(p, latest.sa):
+	case latest.end == ikeSpurned && p.Passed(latest.answer, ikeSettle) && !ofUse(p, latest.sa):
 		reportAuthFailed(p, latest, attemptsLike(p, latest))
 	case latest.end >= ikeChildless:
 		p.ResolvePair(latest.answer, "both ends have authenticated each other")

@@ -23,7 +23,7 @@ func checkIKENoProposal(p *Pass) {
 	latest := ikeAttempts(p)
 	switch {
 	case latest.sa == nil:
-	case latest.end == ikeRefused && p.Since(latest.answer) >= ikeSettle:
+	case latest.end == ikeRefused && p.Passed(latest.answer, ikeSettle):
 		reportNoProposal(p, latest, attemptsLike(p, latest))
 	case latest.end == ikeOtherGroup:
 		reportOtherGroup(p, latest, attemptsLike(p, latest))

@@ -115,7 +115,7 @@ func (o *ikeOutcome) judgeV2(p *Pass) {
 		case ike.NotifyNoProposalChosen:
 			o.refuse(ikeRefused, n)
 		case ike.NotifyInvalidKEPayload:
-			if p.Since(n.At) >= ikeFollow {
+			if p.Passed(n.At, ikeFollow) {
 				o.refuse(ikeOtherGroup, n)
 			}
 		}
@@ -144,7 +144,7 @@ func (o *ikeOutcome) judgeAuth(p *Pass, x *analyze.IKEExchange) {
 	switch {
 	case r.Inner == ike.PayloadNotify && room < notify+sa.LeastAuth():
 		o.end = ikeUnproved
-	case r.Inner == ike.PayloadEAP && room < eap+ikeSmallest && p.Since(o.answer) >= ikeFollow:
+	case r.Inner == ike.PayloadEAP && room < eap+ikeSmallest && p.Passed(o.answer, ikeFollow):
 		o.end = ikeUnproved // EAP-Failure: EAP-Success is followed by AUTH
 	case r.Inner == ike.PayloadEAP:
 		o.end = ikeBegun
@@ -253,7 +253,7 @@ func asksChild(sa *analyze.IKESA, m *analyze.IKEMessage) bool {
 // seen, whoever asked may have withdrawn.
 func (o *ikeOutcome) noneInKernel(p *Pass) bool {
 	n := p.View.Need
-	return p.Host.KernelSeen && n != nil && n.Open() && n.Since.Mono <= o.answer.Mono && p.Since(o.answer) >= ikeFollow &&
+	return p.Host.KernelSeen && n != nil && n.Open() && n.Since.Mono <= o.answer.Mono && p.Passed(o.answer, ikeFollow) &&
 		(n.Local == o.by && n.Peer == o.to || n.Local == o.to && n.Peer == o.by) && len(liveSAs(p)) == 0
 }
 

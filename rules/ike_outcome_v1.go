@@ -84,7 +84,7 @@ func (o *ikeOutcome) judgeProof(p *Pass, proof *analyze.IKEExchange) {
 	if proof.Type != ike.ExchangeIdentityProtection {
 		return
 	}
-	if x := informs(o.sa, false, proof.Request.First()); x != nil && p.Since(x.Request.First()) >= refusedV1 {
+	if x := informs(o.sa, false, proof.Request.First()); x != nil && p.Passed(x.Request.First(), refusedV1) {
 		o.end, o.answer = ikeUnproved, x.Request.First()
 	} else if unreadable(p, o.sa, proof) {
 		o.end, o.answer, o.repeats = ikeUnproved, o.sa.FromResponder.LastSent, true
@@ -98,7 +98,7 @@ func (o *ikeOutcome) judgeProof(p *Pass, proof *analyze.IKEExchange) {
 func unreadable(p *Pass, sa *analyze.IKESA, proof *analyze.IKEExchange) bool {
 	before := sa.Exchanges[0].Request
 	sent := &proof.Request
-	return int(sent.Count) > stallRepeats && p.Since(sent.First()) >= stallNoReply && !sent.IPFragments && sent.Fragments == 0 &&
+	return int(sent.Count) > stallRepeats && p.Passed(sent.First(), stallNoReply) && !sent.IPFragments && sent.Fragments == 0 &&
 		sent.DstPort == before.DstPort && sa.FromResponder.Repeats > 0 && sa.FromResponder.LastSent.Mono > sent.First().Mono
 }
 
@@ -136,7 +136,7 @@ func (o *ikeOutcome) judgeQuick(p *Pass) {
 	case asked != nil:
 		o.judgeUnanswered(p, asked)
 	case o.answer.IsZero():
-	case p.Since(o.answer) >= ikeFollow:
+	case p.Passed(o.answer, ikeFollow):
 		o.judgeIdle()
 	}
 }
@@ -152,7 +152,7 @@ const refusedV1 = 12 * time.Second
 func (o *ikeOutcome) judgeUnanswered(p *Pass, asked *analyze.IKEExchange) {
 	from, to := o.sa.Asker(asked)
 	x := informs(o.sa, !asked.ByInitiator, asked.Request.First())
-	if x == nil || p.Since(x.Request.First()) < refusedV1 || x.Request.First().Mono < asked.Request.Last().Mono {
+	if x == nil || !p.Passed(x.Request.First(), refusedV1) || x.Request.First().Mono < asked.Request.Last().Mono {
 		return
 	}
 	o.end, o.asked, o.answer, o.by, o.to = ikeChildless, asked.Request.First(), x.Request.First(), to, from

@@ -63,7 +63,7 @@ func checkIKERestartLoop(p *Pass) {
 		return
 	}
 	last := &all[len(all)-1]
-	if stood := p.Since(latest.up); latest.end.IsZero() && !latest.up.IsZero() && stood > 2*last.lived() && stood > reauthLife {
+	if latest.end.IsZero() && !latest.up.IsZero() && p.Exceeded(latest.up, max(2*last.lived(), reauthLife)) {
 		p.ResolvePair(latest.up, "the IKE SA that came up then stands")
 		return
 	}

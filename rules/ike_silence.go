@@ -67,7 +67,7 @@ func checkSilence(p *Pass, kind silenceKind, from int, report func(*Pass, *silen
 	switch {
 	case !over.IsZero():
 		p.ResolvePair(over, "IKE is answered now")
-	case s.kind == kind && p.Since(s.sa.Last) < ikeWindow(0):
+	case s.kind == kind && !p.Passed(s.sa.Last, ikeWindow):
 		report(p, &s)
 	}
 }
@@ -140,7 +140,7 @@ func stuck(p *Pass, sa *analyze.IKESA) silence {
 			return s
 		case i == 0 && x.Request.Encrypted && askedAgain(x):
 			return silence{} // begun in the middle: what it was answered with was perhaps said before
-		case askedAgain(x) && i == len(sa.Exchanges)-1 && p.Since(x.Request.First()) >= unheardTime:
+		case askedAgain(x) && i == len(sa.Exchanges)-1 && p.Passed(x.Request.First(), unheardTime):
 			s.unheard = true
 			s.kind = s.classify(p)
 			return s
@@ -178,7 +178,7 @@ func ignored(p *Pass, sa *analyze.IKESA, x *analyze.IKEExchange) bool {
 	}
 	_, to := sa.Asker(x)
 	other := sa.Speaker(to)
-	return x.WantsAnswer() && int(x.Request.Count) >= sent && p.Since(x.Request.First()) >= wait &&
+	return x.WantsAnswer() && int(x.Request.Count) >= sent && p.Passed(x.Request.First(), wait) &&
 		(other == nil || other.Messages == 0 || !x.Request.First().Before(other.LastSent))
 }
 
@@ -202,7 +202,7 @@ func partly(p *Pass, s *silence) bool {
 	for _, m := range []*analyze.IKEMessage{&s.x.Response, &s.x.Request} {
 		ip := m.Count == 0 && m.Incomplete >= partialCopies
 		skf := m.Count >= partialCopies && m.Fragments > 0 && !m.Whole()
-		if (ip || skf) && p.Since(m.First()) >= stallNoReply {
+		if (ip || skf) && p.Passed(m.First(), stallNoReply) {
 			s.partial = m
 			return true
 		}
@@ -214,7 +214,7 @@ func partly(p *Pass, s *silence) bool {
 // exchange, and nobody knows what it is.
 func headless(p *Pass, s silence) silence {
 	h := p.View.Headless
-	if h.Count < partialCopies || !s.x.Response.Last().Before(h.Last) || p.Since(s.x.Response.Last()) < stallNoReply {
+	if h.Count < partialCopies || !s.x.Response.Last().Before(h.Last) || !p.Passed(s.x.Response.Last(), stallNoReply) {
 		return silence{}
 	}
 	if h.From == s.to {

@@ -49,7 +49,7 @@ func checkIKESimultaneous(p *Pass) {
 		if gone := lastCrossing(p); !gone.IsZero() {
 			p.ResolvePair(gone, "one of the two IKE SAs is gone")
 		}
-	case p.Since(a.up) < simultaneousStands || p.Since(b.up) < simultaneousStands:
+	case !p.Passed(a.up, simultaneousStands) || !p.Passed(b.up, simultaneousStands):
 	case known && len(twins) == 0:
 		p.ResolvePair(p.State.Now, "the kernel has no SA twice")
 	case !known && standing > 2: // several connections between the two

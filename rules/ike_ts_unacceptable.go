@@ -24,7 +24,7 @@ func checkIKETSUnacceptable(p *Pass) {
 	latest := ikeAttempts(p)
 	switch {
 	case latest.sa == nil:
-	case latest.end == ikeChildless && p.Since(latest.answer) >= ikeSettle:
+	case latest.end == ikeChildless && p.Passed(latest.answer, ikeSettle):
 		if len(childRefusals(p, latest)) == 0 { // ike-no-proposal's
 			reportTSUnacceptable(p, latest, attemptsLike(p, latest))
 		}

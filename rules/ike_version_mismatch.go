@@ -52,7 +52,7 @@ func checkVersionMismatch(p *Pass) {
 	a, b := callers(p)
 	switch {
 	case a == nil || b == nil || a.Major == b.Major:
-	case p.Since(a.Last) > versionWindow || p.Since(b.Last) > versionWindow:
+	case p.Exceeded(a.Last, versionWindow) || p.Exceeded(b.Last, versionWindow):
 	case failed(p, a) && failed(p, b):
 		reportVersionMismatch(p, a, b)
 		return
@@ -95,7 +95,7 @@ func failed(p *Pass, sa *analyze.IKESA) bool {
 	if !answeredAt(sa, 1).IsZero() || (sa.Major == 1 && x.Response.Seen()) {
 		return false
 	}
-	return refusedBy(sa) != nil || (x.Request.Count >= silentSent && p.Since(x.Request.First()) >= silentTime && !x.Response.Seen())
+	return refusedBy(sa) != nil || (x.Request.Count >= silentSent && p.Passed(x.Request.First(), silentTime) && !x.Response.Seen())
 }
 
 // refusedBy returns the error by which the responder ended an attempt, nil for
@@ -113,7 +113,7 @@ func refusedBy(sa *analyze.IKESA) *analyze.SeenNotify {
 // both versions (RFC 2408 section 3.14.1).
 func refusedVersion(p *Pass) (*analyze.SeenNotify, *analyze.IKESA) {
 	for _, sa := range slices.Backward(p.View.IKE) {
-		if n := refusedBy(sa); n != nil && n.Type == ike.NotifyInvalidMajorVersion && p.Since(n.At) < versionWindow && answeredAt(sa, 1).IsZero() {
+		if n := refusedBy(sa); n != nil && n.Type == ike.NotifyInvalidMajorVersion && !p.Passed(n.At, versionWindow) && answeredAt(sa, 1).IsZero() {
 			return n, sa
 		}
 	}

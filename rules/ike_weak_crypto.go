@@ -44,13 +44,10 @@ const weakSettle = 3 * time.Second
 // checkWeakOffers looks at the latest IKE SA whose proposals were in the clear.
 func checkWeakOffers(p *Pass) {
 	for _, sa := range slices.Backward(p.View.IKE) {
-		if p.Since(sa.Last) > weakSettle && !p.found {
-			return
-		}
 		if sa.Offered() == nil && sa.Chosen() == nil {
 			continue
 		}
-		if p.Since(sa.Last) <= weakSettle {
+		if !p.Exceeded(sa.Last, weakSettle) {
 			judgeOffers(p, sa)
 		}
 		return

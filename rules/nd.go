@@ -106,10 +106,10 @@ func judgeResolution(p *Pass, r *analyze.Resolution) ndCase {
 		return silent(p, c)
 	case h.KernelSeen && h.Owns(r.Asker) && refused(p, &c), notTaken(p, &c):
 		return c
-	case !r.Open() || p.Since(r.First) < ndAnswerTime:
+	case !r.Open() || !p.Passed(r.First, ndAnswerTime):
 		return c
 	}
-	if p.Since(r.Last) > 2*ndResolution || !p.View.LastUnicast(r.Asker).Before(r.First) {
+	if p.Exceeded(r.Last, 2*ndResolution) || !p.View.LastUnicast(r.Asker).Before(r.First) {
 		return c // nobody asks any more, or the asker got through all the same
 	}
 	if t := targetKernel(p.View, r.Target); t != nil {
@@ -176,7 +176,7 @@ func arrived(p *Pass, t *analyze.Host, r *analyze.Resolution) bool {
 // counts (__xfrm_policy_check).
 func refused(p *Pass, c *ndCase) bool {
 	r := c.res
-	if r.Reasked == 0 || r.LastAnswer.IsZero() || p.Since(r.LastAnswer) > ndResolution {
+	if r.Reasked == 0 || r.LastAnswer.IsZero() || p.Exceeded(r.LastAnswer, ndResolution) {
 		return false
 	}
 	c.verdict = p.Host.DB.Lookup(spd.In, spd.ICMPv6Flow(c.target, c.asker, spd.NeighborAdvertisement))
@@ -196,7 +196,7 @@ func refused(p *Pass, c *ndCase) bool {
 // answered and asked again at once, and again, and sends nothing to the target.
 // An asker whose kernel is seen is judged by that.
 func notTaken(p *Pass, c *ndCase) bool {
-	if !unheeded(p.View, c.res) || p.Since(c.res.LastAnswer) > ndResolution || !p.View.Involved() {
+	if !unheeded(p.View, c.res) || p.Exceeded(c.res.LastAnswer, ndResolution) || !p.View.Involved() {
 		return false
 	}
 	c.kind, c.confidence = ndAnswerIgnored, Likely
@@ -239,7 +239,7 @@ func mutual(p *Pass, c *ndCase) bool {
 func silent(p *Pass, c ndCase) ndCase {
 	c.kind = ndFine
 	r := c.res
-	if r.Open() && r.Repeats >= 2 && p.Since(r.First) >= ndResolution+2*time.Second && p.Since(r.Last) < 2*ndResolution {
+	if r.Open() && r.Repeats >= 2 && p.Passed(r.First, ndResolution+2*time.Second) && !p.Passed(r.Last, 2*ndResolution) {
 		c.kind = ndSilent
 	}
 	return c
@@ -267,7 +267,7 @@ func judgeUnasked(p *Pass) ndCase {
 	if c.verdict.Decision != spd.Protect || c.verdict.MissingSA() == nil {
 		return c
 	}
-	if n.State == "FAILED" && p.Since(since) > 2*ndResolution {
+	if n.State == "FAILED" && p.Exceeded(since, 2*ndResolution) {
 		return c // nobody asks any more
 	}
 	c.lost, _, c.lostTo = h.Rise(analyze.XfrmOutNoStates, since.Mono-time.Second)
@@ -331,7 +331,7 @@ func ndSettled(p *Pass) (at analyze.Sighting, ok bool) {
 			at = r.LastAnswer
 		}
 	}
-	return at, !at.IsZero() && p.Since(at) >= ndSettle
+	return at, !at.IsZero() && p.Passed(at, ndSettle)
 }
 
 // untaken reports whether the asker's kernel dropped the last answer: its

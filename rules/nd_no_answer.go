@@ -46,6 +46,9 @@ func checkNDNoAnswer(p *Pass) {
 		reportNoAnswer(p, silent)
 		return
 	}
+	if !p.found {
+		return
+	}
 	if at, ok := ndSettled(p); ok {
 		p.ResolvePair(at, "an answer came")
 	}

@@ -50,6 +50,9 @@ func checkNextHop(p *Pass) {
 			return
 		}
 	}
+	if !p.found {
+		return
+	}
 	if at, ok := ndSettled(p); ok {
 		p.ResolvePair(at, "an answer came")
 	}

@@ -55,7 +55,7 @@ func checkPathMTU(p *Pass) {
 		return
 	}
 	for _, f := range p.View.Flows {
-		if f.Direction == analyze.DirIn || f.Longest == 0 || p.Since(f.Last) > mtuRecent {
+		if f.Direction == analyze.DirIn || f.Longest == 0 || p.Exceeded(f.Last, mtuRecent) {
 			continue
 		}
 		o, g := received(p.View, f)
@@ -67,7 +67,7 @@ func checkPathMTU(p *Pass) {
 			continue
 		}
 		if n, first, last := f.LongerThan(g.Longest+mtuMargin, max(f.First.Mono, g.First.Mono)); n >= mtuRepeats &&
-			p.Now-last > counterPoll && g.PacketsBetween(first, p.Now) >= mtuRepeats {
+			p.reached(last+counterPoll+1) && g.PacketsBetween(first, p.Now) >= mtuRepeats {
 			reportVanishing(p, f, o, g, n)
 			return
 		}
@@ -90,13 +90,13 @@ func tooBig(v *analyze.View) (last *analyze.ICMPError) {
 func judgeTooBig(p *Pass, e *analyze.ICMPError) {
 	switch {
 	case e.Count >= mtuRepeats && e.Last.Mono-e.First.Mono >= mtuPersist && e.Quoted.Length > int(e.MTU):
-		if p.Since(e.Last) <= mtuRecent {
+		if !p.Exceeded(e.Last, mtuRecent) {
 			reportIgnored(p, e)
 		}
-	case p.Since(e.Last) > mtuRecent && !p.found:
+	case p.Exceeded(e.Last, mtuRecent) && !p.found:
 		reportAdapted(p, e)
 	}
-	if at := sentAfter(p.View, e); p.Since(e.Last) > mtuRecent && !at.IsZero() {
+	if at := sentAfter(p.View, e); p.Exceeded(e.Last, mtuRecent) && !at.IsZero() {
 		p.ResolvePair(at, "ESP goes on, and no router says any more that it is too long")
 	}
 }

@@ -54,7 +54,7 @@ func checkPlaintextLeak(p *Pass) {
 		if l.Kind == analyze.LeakArrives && !arrivesClear(p, l) {
 			continue
 		}
-		if p.Since(l.Last) <= leakRecent && (worst == nil || worst.Kind == analyze.LeakArrives) {
+		if !p.Exceeded(l.Last, leakRecent) && (worst == nil || worst.Kind == analyze.LeakArrives) {
 			worst = l
 		}
 	}
@@ -63,7 +63,7 @@ func checkPlaintextLeak(p *Pass) {
 		return
 	}
 	for _, l := range p.View.Leaks {
-		if p.Since(l.Last) <= 2*leakRecent {
+		if !p.Exceeded(l.Last, 2*leakRecent) {
 			return
 		}
 	}

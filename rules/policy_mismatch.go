@@ -65,7 +65,7 @@ func checkPolicyMismatch(p *Pass) {
 	}
 	var fits analyze.Sighting
 	for _, f := range p.View.Flows {
-		if f.Direction == analyze.DirOut || p.Since(f.Last) > 2*counterPoll {
+		if f.Direction == analyze.DirOut || p.Exceeded(f.Last, 2*counterPoll) {
 			continue
 		}
 		s := p.Host.DB.FindSA(f.Key.Dst, f.Key.Proto, f.Key.SPI)

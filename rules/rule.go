@@ -53,6 +53,7 @@ type Pass struct {
 	resolved []resolution
 	more     int           // findings of an audit beyond maxAudited
 	again    time.Duration // see AskAgain; 0: not
+	next     time.Duration // the soonest that a rule waits for, see Passed; 0: for nothing
 	notes    *auditNotes
 	plans    bypassPlans // nil where nothing is remembered
 	search   ndJudged    // what the rules on neighbour discovery share
@@ -116,5 +117,24 @@ func (p *Pass) PairSubject() string { return p.View.Pair.Key.String() }
 // HostSubject returns the subject of findings about the pass's host.
 func (p *Pass) HostSubject() string { return "host " + p.Host.Origin.String() }
 
-// Since returns the event time that has passed since a sighting.
+// Since returns the event time that has passed since a sighting, to tell of it. It is
+// compared with nothing: see Passed.
 func (p *Pass) Since(s analyze.Sighting) time.Duration { return p.Now - s.Mono }
+
+// Passed reports whether that much event time has passed since a sighting. Check asks
+// for the time in this way alone: so it is known when time by itself can change what
+// it finds, and until then a pair to which nothing happens is left alone.
+func (p *Pass) Passed(s analyze.Sighting, d time.Duration) bool { return p.reached(s.Mono + d) }
+
+// Exceeded reports whether more than that has passed.
+func (p *Pass) Exceeded(s analyze.Sighting, d time.Duration) bool { return p.reached(s.Mono + d + 1) }
+
+func (p *Pass) reached(at time.Duration) bool {
+	if p.Now >= at {
+		return true
+	}
+	if p.next == 0 || at < p.next {
+		p.next = at
+	}
+	return false
+}

@@ -51,7 +51,7 @@ func checkSAExpired(p *Pass) {
 			p.ResolvePair(nowAt(p, p.Host), "an SA stands in its place: %s", o)
 			continue
 		}
-		if p.Since(x.Hard) < counterPoll || negotiating(p, x) {
+		if !p.Passed(x.Hard, counterPoll) || negotiating(p, x) {
 			continue
 		}
 		if (p.Host.Owns(x.SA.Src) && expiredOut(p, x)) || (p.Host.Owns(x.SA.Dst) && expiredIn(p, x)) {
@@ -78,7 +78,7 @@ func negotiating(p *Pass, x *analyze.Expiry) bool {
 		for i := range sa.Exchanges {
 			e := &sa.Exchanges[i]
 			last := max(e.Request.Last().Mono, e.Response.Last().Mono)
-			if establishing(e.Type) && last > x.Hard.Mono-ikeWindow(0) {
+			if establishing(e.Type) && last > x.Hard.Mono-ikeWindow {
 				return true
 			}
 		}
@@ -108,7 +108,7 @@ func expiredOut(p *Pass, x *analyze.Expiry) bool {
 	n := p.View.Need
 	asked := n != nil && n.Open() && n.Since.Mono >= x.Hard.Mono
 	wait := unreplaced(p.Host)
-	if (lost == 0 || p.Since(first) < wait) && (!asked || p.Since(n.Since) < wait) {
+	if (lost == 0 || !p.Passed(first, wait)) && (!asked || !p.Passed(n.Since, wait)) {
 		return false
 	}
 	f := p.Finding()
