@@ -76,16 +76,12 @@ bench: # against tcpdump, tshark and others, then the decoders alone
 	$(GO) run ./fixtures/bench -o fixtures/bench/RESULTS.md
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
-# FUZZTIME is per fuzz target.
-FUZZTIME ?= 10s
+# FUZZTIME is per fuzz target; FUZZFOR goes round and round until it is over.
+FUZZTIME ?= 20s
+FUZZFOR ?= 0
 .PHONY: fuzz
-fuzz: # every fuzz target for a moment
-	@$(GO) test -list '^Fuzz' ./... | while read -r name package rest; do \
-		case $$name in \
-		Fuzz*) targets="$$targets $$name";; \
-		ok) for t in $$targets; do \
-			$(GO) test -run '^$$' -fuzz "^$$t\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 5x $$package || exit 1; done; targets=;; \
-		esac; done
+fuzz: # every fuzz target for a moment, as many at once as there are processors
+	$(GO) run ./fixtures/fuzz -time $(FUZZTIME) -for $(FUZZFOR)
 
 .PHONY: screenshots
 screenshots: deps # the pictures in README.md, from the recording of the demo

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"ipsecdiag/fixtures/bounds"
 )
 
 var kinds = []Kind{
@@ -250,6 +252,7 @@ func FuzzDecodeEvent(f *testing.F) {
 	}
 	f.Add([]byte(`{"v":2,"kind":"lost","data":{}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
+		defer bounds.Hold(t, len(b), bounds.Memory{Fixed: 4 << 20, PerByte: 8 << 10})()
 		e, err := DecodeEvent(b)
 		if err != nil {
 			return

@@ -14,7 +14,9 @@ import (
 	"github.com/google/gopacket/layers"
 	"github.com/google/gopacket/pcapgo"
 
+	"ipsecdiag/analyze/ike"
 	"ipsecdiag/analyze/spd"
+	"ipsecdiag/fixtures/bounds"
 )
 
 func TestDecodeReadsEveryLinkType(t *testing.T) {
@@ -559,24 +561,54 @@ func FuzzPacket(f *testing.F) {
 	f.Add(uint16(LinkEthernet), solicitation(f, glass, SolicitedNode(teapot), teapot))
 	f.Add(uint16(LinkEthernet), arp(f, 1, broadcast, glass4, teapot4))
 	f.Add(uint16(LinkRaw), ipFor(glass4, teapot4, spd.ProtoICMP, cat([]byte{3, 1, 0, 0}, u32(0), ipFor(glass4, teapot4, spd.ProtoESP, esp(1, 2)))))
-	f.Fuzz(func(t *testing.T, link uint16, data []byte) {
-		var p Packet
-		before := slices.Clone(data)
-		err := p.Decode(LinkType(link), data)
-		if len(p.Payload) > len(data) || len(p.Upper) > len(data) {
-			t.Fatalf("payload of %d and upper layer of %d bytes out of a frame of %d", len(p.Payload), len(p.Upper), len(data))
+	f.Add(uint16(LinkRaw), ipFor(glass, teapot, spd.ProtoAH, ah(spd.ProtoUDP, 1, 2, udp(500, 500, nil))))
+	for _, frame := range bounds.Frames(f, "../fixtures") {
+		f.Add(uint16(LinkEthernet), frame)
+	}
+	f.Fuzz(func(t *testing.T, link uint16, data []byte) { checkPacket(t, LinkType(link), data) })
+}
+
+// checkPacket holds what is true of every frame.
+func checkPacket(t *testing.T, link LinkType, data []byte) {
+	defer bounds.Hold(t, len(data), bounds.Small)()
+	var p Packet
+	before := slices.Clone(data)
+	err := p.Decode(link, data)
+	if len(p.Payload) > len(data) || len(p.Upper) > len(data) {
+		t.Fatalf("payload of %d and upper layer of %d bytes out of a frame of %d", len(p.Payload), len(p.Upper), len(data))
+	}
+	if p.FragOffset < 0 || p.FragOffset > maxDatagram {
+		t.Fatalf("fragment offset %d", p.FragOffset)
+	}
+	if key, _, ok := p.Flow(); ok && err == nil && (!key.Src.IsValid() || !key.Dst.IsValid() || key.Src.Is4() != key.Dst.Is4()) {
+		t.Fatalf("flow between %s and %s", key.Src, key.Dst)
+	}
+	p.Interesting()
+	p.Mark()
+	p.Quoted()
+	NewState(Limits{}).Apply(&Frame{Link: link, OrigLen: len(data), Data: data})
+	if !slices.Equal(before, data) {
+		t.Fatal("the frame was changed")
+	}
+}
+
+// FuzzExtensions makes a chain of extension headers (RFC 8200 section 4) out of a
+// script, three bytes for each: what it is, how long, and how it begins.
+func FuzzExtensions(f *testing.F) {
+	f.Add([]byte{0, 1, 2, 43, 0, 0, 44, 0, 1, 60, 3, 9}, uint8(spd.ProtoESP), esp(1, 2))
+	f.Add([]byte{44, 0, 0, 44, 0, 8}, uint8(spd.ProtoUDP), udp(500, 500, ikeMessage(0xa1, ike.ExchangeIKESAInit, ike.FlagInitiator, 0, 64)))
+	f.Add([]byte{60, 0, 0, 135, 1, 0, 139, 0, 0, 140, 2, 0}, uint8(spd.ProtoAH), ah(spd.ProtoICMPv6, 1, 2, nil))
+	f.Fuzz(func(t *testing.T, script []byte, upper uint8, data []byte) {
+		chain, first := data, upper
+		for ; len(script) >= 3 && len(chain) < maxDatagram; script = script[3:] {
+			header := make([]byte, 8+int(script[1])*8)
+			header[0], header[1], header[2], header[3] = first, script[1], script[2], script[2]<<4
+			if script[0] == protoFragment {
+				header = header[:8]
+			}
+			chain, first = cat(header, chain), script[0]
 		}
-		if p.FragOffset < 0 || p.FragOffset > maxDatagram {
-			t.Fatalf("fragment offset %d", p.FragOffset)
-		}
-		if key, _, ok := p.Flow(); ok && err == nil && (!key.Src.IsValid() || !key.Dst.IsValid() || key.Src.Is4() != key.Dst.Is4()) {
-			t.Fatalf("flow between %s and %s", key.Src, key.Dst)
-		}
-		p.Interesting()
-		NewState(Limits{}).Apply(&Frame{Link: LinkType(link), OrigLen: len(data), Data: data})
-		if !slices.Equal(before, data) {
-			t.Fatal("the frame was changed")
-		}
+		checkPacket(t, LinkRaw, ip6(glass, teapot, first, chain))
 	})
 }
 

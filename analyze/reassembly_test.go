@@ -9,6 +9,7 @@ import (
 
 	"ipsecdiag/analyze/ike"
 	"ipsecdiag/analyze/spd"
+	"ipsecdiag/fixtures/bounds"
 )
 
 // cut is one fragment of a datagram.
@@ -193,6 +194,7 @@ func FuzzReassembly(f *testing.F) {
 	f.Add([]byte{0, 5, 1, 5, 5, 1, 10, 5, 0})
 	f.Add([]byte{25, 6, 1, 0, 6, 0})
 	f.Fuzz(func(t *testing.T, script []byte) {
+		defer bounds.Hold(t, len(script), bounds.Memory{Fixed: 4 << 20, PerByte: 32 << 10})()
 		var r reassembler
 		var at time.Duration
 		for len(script) >= 3 {

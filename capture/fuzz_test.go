@@ -1,26 +1,28 @@
 package capture
 
 import (
+	"bytes"
 	"encoding/binary"
-	"runtime"
+	"io"
 	"testing"
 	"time"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/fixtures/bounds"
 )
 
-// fuzzMemory is what reading a small input may allocate at once, bytes.
-const fuzzMemory = 128 << 20
+// fuzzMemory is what reading an input may allocate: a table of flows and the
+// buffers to begin with, then for each byte of a block, which may be an event.
+var fuzzMemory = bounds.Memory{Fixed: 32 << 20, PerByte: 4 << 10}
 
 // checkStream reads an input and holds what is true of every stream.
 func checkStream(t *testing.T, data []byte) {
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
+	defer bounds.Hold(t, len(data), fuzzMemory)()
+	checkEvents(t, data)
+}
+
+func checkEvents(t *testing.T, data []byte) {
 	events, warnings, err := readBytes(data)
-	runtime.ReadMemStats(&after)
-	if used := after.TotalAlloc - before.TotalAlloc; used > fuzzMemory+uint64(len(events))*4096 {
-		t.Errorf("%d bytes allocated for %d of input", used, len(data))
-	}
 	if err != nil && len(warnings) > 0 && len(events) > 0 {
 		t.Errorf("both read and refused: %q, %v", warnings, err)
 	}
@@ -58,6 +60,42 @@ func FuzzRecording(f *testing.F) {
 	f.Add(recordAll(f, stamp(liveEvents()[:2], 0)))
 	f.Add(partedRecording(f))
 	f.Fuzz(checkStream)
+}
+
+// FuzzCompressed reads gzip (RFC 1952) and Zstandard (RFC 8878), whose few bytes
+// may become any number: what is read is not kept.
+func FuzzCompressed(f *testing.F) {
+	for _, plain := range [][]byte{smallPcap(t0, 3), recordAll(f, stamp(liveEvents()[:2], 0)), bytes.Repeat(smallPcap(t0, 1), 50)} {
+		f.Add(gzipped(f, plain))
+		f.Add(zstandard(f, plain))
+	}
+	memory := bounds.Memory{Fixed: 2 * maxZstdWindow, PerByte: fuzzMemory.PerByte}
+	f.Fuzz(func(t *testing.T, data []byte) {
+		if !compressed(data) {
+			return
+		}
+		n := inflated(data)
+		if n >= maxInflated {
+			return
+		}
+		defer bounds.Hold(t, n, memory)()
+		checkEvents(t, data)
+	})
+}
+
+// maxInflated is what is read, decompressed: more takes its time.
+const maxInflated = 16 << 20
+
+// inflated returns how many bytes a file holds, decompressed.
+func inflated(data []byte) int {
+	var o opened
+	defer o.close()
+	r, err := o.decompress(bytes.NewReader(data))
+	if err != nil {
+		return 0
+	}
+	n, _ := io.Copy(io.Discard, io.LimitReader(r, maxInflated))
+	return int(n)
 }
 
 // partedRecording is a small recording of a Snapshot in two parts.

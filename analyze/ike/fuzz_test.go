@@ -4,6 +4,8 @@ import (
 	"errors"
 	"testing"
 	"unicode"
+
+	"ipsecdiag/fixtures/bounds"
 )
 
 // FuzzParse: no bytes may panic, and what Parse returns must hold together.
@@ -12,7 +14,14 @@ func FuzzParse(f *testing.F) {
 		f.Add(b)
 		f.Add(b[:len(b)*2/3])
 	}
+	const ip6, udp = 14, 14 + 40
+	for _, frame := range bounds.Frames(f, "../../fixtures") {
+		if len(frame) > udp+8+HeaderLen && frame[ip6+6] == 17 {
+			f.Add(frame[udp+8:])
+		}
+	}
 	f.Fuzz(func(t *testing.T, b []byte) {
+		defer bounds.Hold(t, len(b), bounds.Small)()
 		m, err := Parse(b)
 		if m == nil {
 			if err == nil || len(b) >= HeaderLen {
@@ -91,6 +100,7 @@ func FuzzDemux(f *testing.F) {
 	f.Add(uint16(4500), uint16(4500), []byte{0xff})
 	f.Add(uint16(4500), uint16(1024), []byte{1, 2, 3, 4, 0, 0, 0, 1})
 	f.Fuzz(func(t *testing.T, src, dst uint16, b []byte) {
+		defer bounds.Hold(t, len(b), bounds.Small)()
 		kind, rest := Demux(src, dst, b)
 		if n := len(b) - len(rest); n != 0 && (n != 4 || kind != UDPIKE) {
 			t.Fatalf("%v skips %d bytes", kind, n)

@@ -69,6 +69,7 @@ type charon struct {
 	chatty bool     // sends an event before each confirmation
 	mute   bool     // never answers
 	sas    [][]byte
+	conn   []byte        // what a list-conn holds; nil: one connection
 	ready  chan struct{} // one value for each connection that listens to the log
 }
 
@@ -145,11 +146,11 @@ func (c *charon) answer(conn net.Conn, op byte, name string, rest []byte) {
 	case name == "version":
 		conn.Write(packet(opResponse, "", kv("daemon", "charon-systemd"), kv("version", "5.9.8")))
 	case name == "list-conns":
-		conn.Write(packet(packetEvent, "list-conn", sub("net", kv("version", "IKEv2"),
-			items("local_addrs", "fd00::1"), items("remote_addrs", "fd00::2"),
-			sub("local-1", kv("class", "pre-shared key"), kv("id", "glass")),
-			sub("remote-1", kv("class", "pre-shared key"), kv("id", "teapot")),
-			sub("children", sub("all", kv("mode", "TRANSPORT"), items("local-ts", "dynamic"), items("remote-ts", "dynamic"))))))
+		configured := c.conn
+		if configured == nil {
+			configured = connection5()
+		}
+		conn.Write(packet(packetEvent, "list-conn", configured))
 		conn.Write(packet(opResponse, ""))
 	case name == "list-sas":
 		if c.t != nil && !bytes.Contains(rest, []byte("noblock")) {
@@ -181,6 +182,15 @@ func leveled(level, id, name, msg string) []byte {
 		elements = append(elements, kv("ikesa-name", name), kv("ikesa-uniqueid", id))
 	}
 	return packet(packetEvent, "log", append(elements, kv("msg", msg))...)
+}
+
+// connection5 is a connection as list-conn tells it.
+func connection5() []byte {
+	return sub("net", kv("version", "IKEv2"),
+		items("local_addrs", "fd00::1"), items("remote_addrs", "fd00::2"),
+		sub("local-1", kv("class", "pre-shared key"), kv("id", "glass")),
+		sub("remote-1", kv("class", "pre-shared key"), kv("id", "teapot")),
+		sub("children", sub("all", kv("mode", "TRANSPORT"), items("local-ts", "dynamic"), items("remote-ts", "dynamic"))))
 }
 
 // listed is an IKE SA as list-sa tells it.

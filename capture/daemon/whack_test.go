@@ -10,6 +10,7 @@ import (
 	"unicode/utf8"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/fixtures/bounds"
 )
 
 // testdata holds what libreswan 4.10 answered: it had called strongSwan with
@@ -113,6 +114,7 @@ func FuzzWhack(f *testing.F) {
 	f.Add("000 #1: \"a\"[1] ::1:500 STATE_QUICK_I2 (x); isakmp#1;\n000 \"a\": ...; \n000 #1: \"a\" esp.1@::1 ah.fffffffff@::1\n")
 	f.Add("000 \"\xff\": ===[<...---===; our id=\x1b\n")
 	f.Fuzz(func(t *testing.T, out string) {
+		defer bounds.Hold(t, len(out), bounds.Memory{Fixed: 4 << 20, PerByte: 4 << 10})()
 		w := parseWhack(out, nil)
 		if len(w.conns) > maxConnections || len(w.sas) > maxSAs {
 			t.Errorf("%d connections, %d SAs", len(w.conns), len(w.sas))

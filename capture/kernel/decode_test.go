@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/fixtures/bounds"
 
 	"github.com/vishvananda/netlink/nl"
 	"golang.org/x/sys/unix"
@@ -221,6 +222,7 @@ func FuzzMessage(f *testing.F) {
 		}
 	}
 	f.Fuzz(func(t *testing.T, kind uint16, data []byte) {
+		defer bounds.Hold(t, len(data), bounds.Memory{Fixed: 4 << 20, PerByte: 4 << 10})()
 		for _, decode := range []func(message) (any, error){decodeAny, decodeAnyRoute} {
 			v, err := decode(message{kind: kind, data: bytes.Clone(data)})
 			if err != nil {

@@ -5,13 +5,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"os"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/fixtures/bounds"
 )
 
 // TestEveryTextOfEventsIsTreated fills every field of every event and holds
@@ -158,22 +157,11 @@ func TestTheSecretIsNotPrinted(t *testing.T) {
 // FuzzFrame holds that no frame makes the scrubber fail, and that what it lets
 // through is decoded as before.
 func FuzzFrame(f *testing.F) {
-	seeds, _ := filepath.Glob("../../fixtures/*/*.tcpdump.pcap")
-	for _, path := range seeds {
-		b, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		for at := 24; at+16 <= len(b); { // pcap: a header of 16 bytes before each frame
-			n := int(b[at+8]) | int(b[at+9])<<8
-			if at+16+n > len(b) {
-				break
-			}
-			f.Add(uint16(analyze.LinkEthernet), b[at+16:at+16+n])
-			at += 16 + n
-		}
+	for _, frame := range bounds.Frames(f, "../../fixtures") {
+		f.Add(uint16(analyze.LinkEthernet), frame)
 	}
 	f.Fuzz(func(t *testing.T, link uint16, data []byte) {
+		defer bounds.Hold(t, len(data), bounds.Memory{Fixed: 4 << 20, PerByte: 4 << 10})()
 		from := &analyze.Frame{Link: analyze.LinkType(link), OrigLen: len(data), Data: bytes.Clone(data)}
 		e := New(testSecret()).Event(from)
 		if !bytes.Equal(from.Data, data) {

@@ -8,6 +8,7 @@ import (
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/timeline"
+	"ipsecdiag/fixtures/bounds"
 	"ipsecdiag/rules/report/ladder"
 )
 
@@ -91,6 +92,7 @@ func FuzzStep(f *testing.F) {
 	f.Add(uint16(analyze.LinkEthernet), advertisement, []byte(nil))
 	f.Add(uint16(analyze.LinkRaw), advertisement[14:], append([]byte("initiate"), 0, 0, 0, 0, 0, 0, 0, 0, 33, 0x20, 34, 8, 0, 0, 0, 0, 0, 0, 0, 40, 0, 0, 0, 12, 0, 0, 0, 8, 1, 1, 0, 0))
 	f.Fuzz(func(t *testing.T, link uint16, data, message []byte) {
+		defer bounds.Hold(t, len(data)+len(message), bounds.Memory{Fixed: 4 << 20, PerByte: 16 << 10})()
 		l, s := stepOf(analyze.LinkType(link), data, message)
 		text := stepText(t, l, s, 60)
 		if plain := strings.ReplaceAll(text, "\n", ""); plain != Clean(plain) {

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"ipsecdiag/fixtures/bounds"
 )
 
 func TestClean(t *testing.T) {
@@ -49,6 +51,7 @@ func TestWrap(t *testing.T) {
 func FuzzWrap(f *testing.F) {
 	f.Add("one 漢字 \x1b[0m", 10)
 	f.Fuzz(func(t *testing.T, s string, columns int) {
+		defer bounds.Hold(t, len(s), bounds.Memory{Fixed: 4 << 20, PerByte: 4 << 10})()
 		columns = 8 + (columns&0xff)%100
 		s = Clean(s)
 		for _, l := range wrap(s, columns) {

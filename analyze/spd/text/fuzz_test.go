@@ -5,6 +5,8 @@ import (
 	"os"
 	"regexp"
 	"testing"
+
+	"ipsecdiag/fixtures/bounds"
 )
 
 // recorded reads the policies and SAs of one end of a scenario.
@@ -28,6 +30,7 @@ var hexRun = regexp.MustCompile(`[0-9a-fA-F]{9,}`)
 
 // hold checks what must be true of every input.
 func hold(t *testing.T, data []byte, parse func(*Result, Options, File)) {
+	defer bounds.Hold(t, len(data), bounds.Memory{Fixed: 4 << 20, PerByte: 32 << 10})()
 	r := Parse(Options{})
 	parse(&r, Options{}, File{"x", data})
 	check(t, &r, data)
