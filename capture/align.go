@@ -59,11 +59,10 @@ func (files fileSet) align(ctx context.Context) (*analyze.Alignment, error) {
 // survey reads the file once for what tells its clock.
 func (s *fileSource) survey(ctx context.Context) *surveyed {
 	v := &surveyed{Observer: analyze.Observer{Name: filepath.Base(s.path), Origin: analyze.Origin{Host: s.host}}}
-	if s.size == 0 {
-		v.Unread = errUnseekable.Error()
-		return v
+	o, err := s.again()
+	if err == nil {
+		err = o.recognize(s.count)
 	}
-	o, err := open(s.path, nil, s.count)
 	if err != nil {
 		v.Unread = err.Error()
 		return v

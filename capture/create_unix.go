@@ -12,7 +12,7 @@ import (
 // openExisting opens a file for writing without following a link and without
 // waiting for the reader of a pipe.
 func openExisting(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	f, err := openFile(path, os.O_WRONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if errors.Is(err, syscall.ELOOP) || errors.Is(err, syscall.ENXIO) { // a link; a pipe without a reader
 		return nil, ErrUnsafeFile
 	}

@@ -24,6 +24,9 @@ type FileOptions struct {
 	// Progress is called at most ten times a second with the bytes that were
 	// read, as they lie in the files; total is 0 where it is not known.
 	Progress func(done, total int64)
+	// Opened is called once all files are open and before anything is read of
+	// them. Its error ends the stream.
+	Opened func() error
 }
 
 // Files reads capture files and recordings, merges them by time, and yields
@@ -86,12 +89,16 @@ func openAll(paths []string, opt FileOptions) (files fileSet, err error) {
 	}
 	hosts := hostNames(paths)
 	for i, path := range paths {
-		o, err := open(path, opt.Stdin, meter.add)
+		o, err := open(path, opt.Stdin)
 		if err != nil {
 			files.close()
 			return nil, err
 		}
 		files = append(files, &fileSource{opened: o, host: hosts[i], warn: warn, count: meter.add})
+	}
+	if err := files.recognize(opt.Opened); err != nil {
+		files.close()
+		return nil, err
 	}
 	total := files.size()
 	if len(files) > 1 {
@@ -99,6 +106,21 @@ func openAll(paths []string, opt FileOptions) (files fileSet, err error) {
 	}
 	meter.expect(total)
 	return files, nil
+}
+
+// recognize calls opened, and finds out what the files are.
+func (files fileSet) recognize(opened func() error) error {
+	if opened != nil {
+		if err := opened(); err != nil {
+			return err
+		}
+	}
+	for _, f := range files {
+		if err := f.recognize(f.count); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // hostNames gives each foreign capture a host's name: its base name, or where

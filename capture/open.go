@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 
 	"github.com/klauspost/compress/gzip"
@@ -29,6 +30,8 @@ var (
 type opened struct {
 	path    string
 	size    int64 // 0 where unknown
+	raw     io.Reader
+	info    os.FileInfo // nil for standard input
 	file    chunkReader
 	input   *input
 	reader  recordReader
@@ -37,22 +40,37 @@ type opened struct {
 	abandoned bool
 }
 
-// open opens one path. Its errors are FileErrors.
-func open(path string, stdin io.Reader, count func(int)) (*opened, error) {
+// open opens one path. Nothing of it is looked at before parse. Its errors are
+// FileErrors.
+func open(path string, stdin io.Reader) (*opened, error) {
 	o := &opened{path: path}
-	if err := o.open(stdin, count); err != nil {
+	if err := o.open(stdin); err != nil {
 		o.close()
 		return nil, fileError(path, err)
 	}
 	return o, nil
 }
 
-func (o *opened) open(stdin io.Reader, count func(int)) error {
-	raw, err := o.source(stdin)
-	if err != nil {
-		return err
+// again returns the same file to be read once more from its beginning. It is
+// good until the file is closed.
+func (o *opened) again() (*opened, error) {
+	f, ok := o.raw.(io.ReaderAt)
+	if !ok || o.size == 0 {
+		return nil, errUnseekable
 	}
-	if o.file, err = o.chunks(raw, count); err != nil {
+	return &opened{path: o.path, size: o.size, info: o.info, raw: io.NewSectionReader(f, 0, math.MaxInt64)}, nil
+}
+
+// recognize finds out what kind of file it is. Its errors are FileErrors.
+func (o *opened) recognize(count func(int)) error {
+	if err := o.recognizeKind(count); err != nil {
+		return fileError(o.path, err)
+	}
+	return nil
+}
+
+func (o *opened) recognizeKind(count func(int)) (err error) {
+	if o.file, err = o.chunks(o.raw, count); err != nil {
 		return err
 	}
 	o.input = &input{}
@@ -89,29 +107,30 @@ func (o *opened) chunks(raw io.Reader, count func(int)) (chunkReader, error) {
 	return &pipe{r}, nil
 }
 
-// source opens the path itself.
-func (o *opened) source(stdin io.Reader) (io.Reader, error) {
+// open opens the path itself.
+func (o *opened) open(stdin io.Reader) error {
 	if o.path == stdinPath {
-		if stdin == nil {
-			stdin = os.Stdin
+		if o.raw = stdin; stdin == nil {
+			o.raw = os.Stdin
 		}
-		return stdin, nil
+		return nil
 	}
-	f, err := os.Open(o.path)
+	f, err := OpenFile(o.path)
 	if err != nil {
-		return nil, err
+		return err
 	}
+	o.raw = f
 	o.closers = append(o.closers, f.Close)
-	info, err := f.Stat()
+	o.info, err = f.Stat()
 	switch {
 	case err != nil:
-		return nil, err
-	case info.IsDir():
-		return nil, ErrDirectory
-	case info.Mode().IsRegular():
-		o.size = info.Size()
+		return err
+	case o.info.IsDir():
+		return ErrDirectory
+	case o.info.Mode().IsRegular():
+		o.size = o.info.Size()
 	}
-	return f, nil
+	return nil
 }
 
 func compressed(magic []byte) bool {

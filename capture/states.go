@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"time"
 
 	"ipsecdiag/analyze"
@@ -53,21 +52,58 @@ var ErrNoState = errors.New("holds no policies and SAs: it was not recorded by i
 // ErrNotState is returned for a text in which no line is known.
 var ErrNotState = errors.New("is neither a snapshot nor a recording, nor the output of ip xfrm or setkey, nor a setkey.conf, nor an ifcfg file")
 
-// ReadStates reads what files tell of kernels: snapshots (ipsecdiag snapshot),
-// recordings (watch -w: the state at their end), and texts (ip xfrm, setkey,
-// ifcfg-ipsecN; see package text), each plain or compressed. Errors are
-// FileErrors; lines of texts that cannot be read are in Text.Errors.
-func ReadStates(ctx context.Context, paths []string, o StateOptions) (*States, error) {
+// StateFiles are files that are open, and of which nothing was read yet.
+type StateFiles struct {
+	paths []string
+	files []*opened
+}
+
+// OpenStates opens files for Read. Its errors are FileErrors.
+func OpenStates(paths []string, stdin io.Reader) (*StateFiles, error) {
 	if err := checkPaths(paths); err != nil {
 		return nil, err
 	}
+	s := &StateFiles{paths: paths}
+	for _, path := range paths {
+		o, err := open(path, stdin)
+		if err != nil {
+			s.close()
+			return nil, err
+		}
+		s.files = append(s.files, o)
+	}
+	return s, nil
+}
+
+func (s *StateFiles) close() {
+	for _, o := range s.files {
+		o.close()
+	}
+}
+
+// ReadStates is OpenStates and Read.
+func ReadStates(ctx context.Context, paths []string, o StateOptions) (*States, error) {
+	files, err := OpenStates(paths, o.Stdin)
+	if err != nil {
+		return nil, err
+	}
+	return files.Read(ctx, o)
+}
+
+// Read reads what files tell of kernels: snapshots (ipsecdiag snapshot),
+// recordings (watch -w: the state at their end), and texts (ip xfrm, setkey,
+// ifcfg-ipsecN; see package text), each plain or compressed. Errors are
+// FileErrors; lines of texts that cannot be read are in Text.Errors. The files
+// are closed then.
+func (s *StateFiles) Read(ctx context.Context, o StateOptions) (*States, error) {
+	defer s.close()
 	if o.Location == nil {
 		o.Location = time.Local
 	}
-	r := stateReader{StateOptions: o, States: States{Paths: paths}, names: hostNames(paths)}
-	for i, path := range paths {
-		if err := r.read(ctx, i, path); err != nil {
-			return nil, fileError(path, err)
+	r := stateReader{StateOptions: o, States: States{Paths: s.paths}, names: hostNames(s.paths)}
+	for i, f := range s.files {
+		if err := r.read(ctx, i, f); err != nil {
+			return nil, fileError(f.path, err)
 		}
 	}
 	r.parse()
@@ -85,14 +121,8 @@ type stateReader struct {
 }
 
 // read reads one file, whatever it is.
-func (r *stateReader) read(ctx context.Context, i int, path string) error {
-	o := &opened{path: path}
-	defer o.close()
-	raw, err := o.source(r.Stdin)
-	if err != nil {
-		return err
-	}
-	plain, err := o.decompress(&countingReader{r: raw, count: func(int) {}})
+func (r *stateReader) read(ctx context.Context, i int, o *opened) error {
+	plain, err := o.decompress(&countingReader{r: o.raw, count: func(int) {}})
 	if err != nil {
 		return err
 	}
@@ -103,7 +133,7 @@ func (r *stateReader) read(ctx context.Context, i int, path string) error {
 	}
 	switch {
 	case isCapture(head):
-		return r.recording(ctx, path, b)
+		return r.recording(ctx, b)
 	case bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("{")):
 		s, err := readSnapshot(b)
 		if err == nil {
@@ -111,7 +141,7 @@ func (r *stateReader) read(ctx context.Context, i int, path string) error {
 		}
 		return err
 	}
-	return r.text(i, path, b)
+	return r.text(i, o, b)
 }
 
 // isCapture reports whether a file begins as pcap or pcapng does.
@@ -121,7 +151,7 @@ func isCapture(head []byte) bool {
 }
 
 // recording folds the kernel's events of a recording.
-func (r *stateReader) recording(ctx context.Context, path string, b io.Reader) error {
+func (r *stateReader) recording(ctx context.Context, b io.Reader) error {
 	state := analyze.NewState(analyze.Limits{})
 	var end analyze.Header
 	for e, err := range Files(ctx, []string{stdinPath}, FileOptions{Stdin: b, Warn: r.Warn}) {
@@ -158,7 +188,7 @@ func (r *stateReader) recording(ctx context.Context, path string, b io.Reader) e
 const maxText = 64 << 20
 
 // text keeps a text until all are read: several tell of one host.
-func (r *stateReader) text(i int, path string, b io.Reader) error {
+func (r *stateReader) text(i int, o *opened, b io.Reader) error {
 	data, err := io.ReadAll(io.LimitReader(b, maxText+1))
 	switch {
 	case err != nil:
@@ -169,13 +199,13 @@ func (r *stateReader) text(i int, path string, b io.Reader) error {
 	if text.Detect(data) == text.KindUnknown {
 		return ErrNotState
 	}
-	f := TextFile{Name: path, UID: -1}
-	if path == stdinPath {
+	f := TextFile{Name: o.path, UID: -1}
+	if o.path == stdinPath {
 		f.Name = "stdin"
 	}
 	made := time.Now()
-	if info, err := os.Stat(path); path != stdinPath && err == nil && info.Mode().IsRegular() {
-		f.Mode, f.UID, made = info.Mode(), owner(info), info.ModTime()
+	if o.size > 0 {
+		f.Mode, f.UID, made = o.info.Mode(), owner(o.info), o.info.ModTime()
 	}
 	if made.After(r.time) {
 		r.time = made

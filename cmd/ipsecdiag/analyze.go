@@ -46,6 +46,13 @@ func runAnalyze(cmd *cobra.Command, o analyzeOptions, paths []string, streams st
 	if err := o.contradicts(cmd); err != nil {
 		return err
 	}
+	out, err := openOutput(o.output, 0o644, streams.out)
+	if err != nil {
+		return err
+	}
+	if o.view && streams.fullScreen() {
+		streams = streams.withKeys()
+	}
 	engine := newRecordingEngine()
 	if err := judge(engine, replay(cmd.Context(), paths, streams)); err != nil {
 		return err
@@ -53,7 +60,7 @@ func runAnalyze(cmd *cobra.Command, o analyzeOptions, paths []string, streams st
 	if o.view && streams.fullScreen() {
 		return browse(cmd.Context(), engine, paths, streams)
 	}
-	err := outputTo(o.output, 0o644, streams.out, func(w io.Writer) error {
+	err = out.write(func(w io.Writer) error {
 		return writeReport(w, o.format.format, engine, paths)
 	})
 	if err != nil {

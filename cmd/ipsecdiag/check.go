@@ -72,6 +72,10 @@ func filesByFlag(cmd *cobra.Command, args []string) error {
 var errUnread = errors.New("not all lines could be read (they are named above); what rests on them was not judged")
 
 func runCheck(ctx context.Context, o checkOptions, streams streams) error {
+	out, err := openOutput(o.output, 0o644, streams.out)
+	if err != nil {
+		return err
+	}
 	ends, err := o.read(ctx, streams)
 	if err != nil {
 		return err
@@ -84,7 +88,7 @@ func runCheck(ctx context.Context, o checkOptions, streams streams) error {
 		}
 	}
 	engine.Audit()
-	err = outputTo(o.output, 0o644, streams.out, func(w io.Writer) error {
+	err = out.write(func(w io.Writer) error {
 		return writeAudit(w, o.format, engine)
 	})
 	if err != nil {
@@ -100,14 +104,23 @@ func runCheck(ctx context.Context, o checkOptions, streams streams) error {
 
 // read returns what is to be audited: the host itself, or one or two ends.
 func (o *checkOptions) read(ctx context.Context, streams streams) ([]*capture.States, error) {
-	local, err := stateOf(ctx, o.state, o.netns, streams)
-	if err != nil || len(o.peer) == 0 {
-		return []*capture.States{local}, err
-	}
 	if i := slices.IndexFunc(o.peer, func(f string) bool { return slices.Contains(o.state, f) }); i >= 0 {
 		return nil, fmt.Errorf("%s is given for both ends", o.peer[i])
 	}
-	peer, err := readStates(ctx, o.peer, streams)
+	peers, err := openStates(o.peer, streams)
+	if err != nil {
+		return nil, err
+	}
+	local, err := stateOf(ctx, o.state, o.netns, streams)
+	if err != nil || peers == nil {
+		return []*capture.States{local}, err
+	}
+	if len(o.state) == 0 { // else it is already
+		if err := streams.seal(); err != nil {
+			return nil, err
+		}
+	}
+	peer, err := readStates(ctx, peers, streams)
 	if err != nil {
 		return nil, err
 	}
@@ -134,7 +147,14 @@ func stateOf(ctx context.Context, paths []string, netns string, streams streams)
 		if netns != "" {
 			return nil, errors.New("--netns is for this host, and --state for a file: give one of them")
 		}
-		return readStates(ctx, paths, streams)
+		files, err := openStates(paths, streams)
+		if err != nil {
+			return nil, err
+		}
+		if err := streams.seal(); err != nil {
+			return nil, err
+		}
+		return readStates(ctx, files, streams)
 	}
 	if runtime.GOOS != "linux" {
 		return nil, fmt.Errorf("this host's policies can be read on Linux only, and this is %s; --state FILE works everywhere", runtime.GOOS)
@@ -149,9 +169,17 @@ func stateOf(ctx context.Context, paths []string, netns string, streams streams)
 	return &capture.States{Paths: []string{s.Origin.String()}, Snapshots: []*analyze.Snapshot{s}}, nil
 }
 
+// openStates opens files, nil where there are none.
+func openStates(paths []string, streams streams) (*capture.StateFiles, error) {
+	if len(paths) == 0 {
+		return nil, nil
+	}
+	return capture.OpenStates(paths, streams.in)
+}
+
 // readStates reads files, and names what could not be read of texts.
-func readStates(ctx context.Context, paths []string, streams streams) (*capture.States, error) {
-	s, err := capture.ReadStates(ctx, paths, capture.StateOptions{Stdin: streams.in, Warn: streams.say})
+func readStates(ctx context.Context, files *capture.StateFiles, streams streams) (*capture.States, error) {
+	s, err := files.Read(ctx, capture.StateOptions{Warn: streams.say})
 	if err != nil {
 		return nil, err
 	}

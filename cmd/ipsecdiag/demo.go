@@ -48,7 +48,7 @@ func runDemo(ctx context.Context, io streams) error {
 		return err
 	}
 	engine := newRecordingEngine()
-	if err := judge(engine, replay(ctx, paths, io)); err != nil {
+	if err := judge(engine, replayOnce(ctx, paths, io, nil)); err != nil {
 		return err
 	}
 	if err := report.Prose(io.out, demoStory, textOptions(io.out)); err != nil {

@@ -33,13 +33,13 @@ func runFix(ctx context.Context, o *fixOptions, from string, io streams) error {
 // runFixFrom takes the findings from a recording. What was recorded on another
 // host is shown, and never applied to this one.
 func runFixFrom(ctx context.Context, o *fixOptions, from string, io streams) error {
-	engine := newEngine()
-	if err := judge(engine, replay(ctx, []string{from}, io)); err != nil {
+	seen, err := readRecorded(ctx, from, io)
+	if err != nil {
 		return err
 	}
 	host, _ := os.Hostname()
-	findings := engine.Findings()
-	if h := engine.State.Host(analyze.Origin{Host: host, Netns: o.netns}); h != nil && h.KernelSeen {
+	here := analyze.Origin{Host: host, Netns: o.netns}
+	if slices.ContainsFunc(seen.Hosts, func(h recordedHost) bool { return h.Origin == here }) {
 		r, err := openFix(o, io)
 		if err != nil {
 			return err
@@ -48,29 +48,23 @@ func runFixFrom(ctx context.Context, o *fixOptions, from string, io streams) err
 		if err != nil {
 			return err
 		}
-		return r.proposeFor(ctx, state, findings)
+		return r.proposeFor(ctx, state, seen.Findings)
 	}
-	return showFor(o, engine, findings, io)
+	return showFor(o, seen, io)
 }
 
 // showFor shows what would be done on the hosts whose kernels were recorded.
-func showFor(o *fixOptions, engine *rules.Engine, findings []rules.Finding, io streams) error {
+func showFor(o *fixOptions, seen recorded, io streams) error {
 	shown := *o
 	shown.dryRun = true
-	done := false
-	for _, h := range engine.State.Hosts {
-		if !h.KernelSeen {
-			continue
-		}
+	for _, h := range seen.Hosts {
 		r := &fixRun{fixOptions: &shown, io: io, result: fixResult{Version: fixVersion, Host: h.Origin.Host, Netns: h.Origin.Netns}}
 		r.tell(fmt.Sprintf("This was recorded on %s. There it would be:", h.Origin), "")
-		state := h.Kernel()
-		if err := r.proposeFor(context.Background(), &state, findings); err != nil {
+		if err := r.proposeFor(context.Background(), &h.Kernel, seen.Findings); err != nil {
 			return err
 		}
-		done = true
 	}
-	if !done {
+	if len(seen.Hosts) == 0 {
 		return fmt.Errorf("no kernel was seen in it, so that nothing can be planned; record with ipsecdiag watch -w as root, or run ipsecdiag fix on the host")
 	}
 	return nil

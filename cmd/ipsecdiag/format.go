@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"ipsecdiag/capture"
 	"ipsecdiag/rules"
 	"ipsecdiag/rules/report"
 )
@@ -98,25 +99,27 @@ func found(findings []rules.Finding) error {
 	return nil
 }
 
-// outputTo calls write with the file of that name, made with that mode, or with
-// standard output where there is no name.
-func outputTo(name string, mode os.FileMode, stdout io.Writer, write func(io.Writer) error) error {
-	if name == "" || name == "-" {
-		return write(stdout)
-	}
-	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
-	if err != nil {
-		return err
-	}
-	return errors.Join(restrict(f, mode), write(f), f.Close())
+// output is where a command writes: a file, or standard output.
+type output struct {
+	stdout io.Writer
+	file   *capture.Output
 }
 
-// restrict takes permissions beyond mode from a regular file that was there
-// before.
-func restrict(f *os.File, mode os.FileMode) error {
-	info, err := f.Stat()
-	if err != nil || !info.Mode().IsRegular() || info.Mode().Perm()&^mode == 0 {
-		return err
+// openOutput opens the file of that name, or makes it with that mode, before the
+// process is locked in. Where there is no name it is standard output.
+func openOutput(name string, mode os.FileMode, stdout io.Writer) (*output, error) {
+	if name == "" || name == "-" {
+		return &output{stdout: stdout}, nil
 	}
-	return f.Chmod(info.Mode().Perm() & mode)
+	f, err := capture.ReserveOutput(name, mode)
+	return &output{file: f}, err
+}
+
+// write calls f with where to write, once, and closes that.
+func (o *output) write(f func(io.Writer) error) error {
+	if o.file == nil {
+		return f(o.stdout)
+	}
+	w, err := o.file.Begin()
+	return errors.Join(err, f(w), w.Close())
 }

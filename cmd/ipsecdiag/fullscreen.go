@@ -22,12 +22,26 @@ func (io streams) fullScreen() bool {
 	return os.Getenv("TERM") != "" || runtime.GOOS == "windows"
 }
 
+// withKeys returns the streams with the terminal, from which keys come where
+// standard input is something else. Later it could not be opened.
+func (io streams) withKeys() streams {
+	if isTerminal(io.in) || runtime.GOOS == "windows" {
+		return io
+	}
+	if tty, err := os.OpenFile("/dev/tty", os.O_RDWR, 0); err == nil {
+		io.keys = tty
+	}
+	return io
+}
+
 // show runs the view until it is left or the context ends.
 func (io streams) show(ctx context.Context, source live.Source, o live.Options) error {
 	o.Rules, o.ASCII = rules.All, !knowsUnicode()
 	t := live.Terminal{Out: io.out, Color: wantsColor()}
 	if isTerminal(io.in) {
 		t.In = io.in
+	} else if io.keys != nil {
+		t.In = io.keys
 	}
 	return live.Run(ctx, live.New(source, o), t)
 }

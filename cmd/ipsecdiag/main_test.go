@@ -28,11 +28,18 @@ func withProgram(m *testing.M) int {
 	defer os.RemoveAll(dir)
 	os.Chmod(dir, 0o755) // some tests run it as nobody
 	program = filepath.Join(dir, "ipsecdiag.exe")
-	if out, err := exec.Command("go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+	if out, err := build(program).CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "go build: %v\n%s", err, out)
 		return 1
 	}
 	return m.Run()
+}
+
+// build returns the command that makes the program as it is shipped, static.
+func build(to string, flags ...string) *exec.Cmd {
+	cmd := exec.Command("go", append(append([]string{"build", "-o", to}, flags...), ".")...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	return cmd
 }
 
 // result is what a run of the program gave.

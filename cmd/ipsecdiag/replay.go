@@ -33,8 +33,13 @@ var errInterrupted = errors.New("interrupted")
 const replayGCPercent = 200
 
 // replay returns the event stream of capture files, with progress and warnings
-// on standard error.
+// on standard error. This process is locked in once they are open.
 func replay(ctx context.Context, paths []string, io streams) iter.Seq2[analyze.Event, error] {
+	return replayOnce(ctx, paths, io, io.seal)
+}
+
+// replayOnce calls opened once the files are open.
+func replayOnce(ctx context.Context, paths []string, io streams, opened func() error) iter.Seq2[analyze.Event, error] {
 	debug.SetGCPercent(replayGCPercent)
 	bar := newProgress(io.err)
 	files := capture.Files(ctx, paths, capture.FileOptions{
@@ -44,6 +49,7 @@ func replay(ctx context.Context, paths []string, io streams) iter.Seq2[analyze.E
 			io.say(text)
 		},
 		Progress: bar.show,
+		Opened:   opened,
 	})
 	return func(yield func(analyze.Event, error) bool) {
 		defer bar.clear()

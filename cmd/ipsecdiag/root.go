@@ -22,6 +22,7 @@ finding that no other explains, 2 it could not do its work.`
 
 // newRoot returns the command with all its subcommands.
 func newRoot(io streams) *cobra.Command {
+	io.verbose = new(bool)
 	root := &cobra.Command{
 		Use:           "ipsecdiag",
 		Short:         "Tell why IPsec does not come up",
@@ -39,9 +40,10 @@ func newRoot(io streams) *cobra.Command {
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return fmt.Errorf("%w (see %s --help)", err, cmd.CommandPath())
 	})
+	root.PersistentFlags().BoolVar(io.verbose, "verbose", false, "say with which privileges it runs")
 	root.AddCommand(
 		newWatch(io), newAnalyze(io), newCheck(io), newLookup(io), newFix(io), newSnapshot(io), newEvents(io), newScrub(io),
-		newExplain(io), newDemo(io), newVersion(io), newMan(root),
+		newExplain(io), newDemo(io), newVersion(io), newMan(root), newFindings(io),
 	)
 	root.InitDefaultCompletionCmd()
 	refuseUnknownShell(root)

@@ -66,8 +66,12 @@ func runScrub(ctx context.Context, o scrubOptions, path string, io streams) erro
 	if err != nil {
 		return err
 	}
+	out, err := capture.ReserveRecording(o.output)
+	if err != nil {
+		return err
+	}
 	s := scrub.New(secret)
-	if err := scrubTo(ctx, s, path, o.output, io); err != nil {
+	if err := scrubTo(ctx, s, path, out, io); err != nil {
 		return err
 	}
 	if s.Left > 0 {
@@ -76,19 +80,12 @@ func runScrub(ctx context.Context, o scrubOptions, path string, io streams) erro
 	return nil
 }
 
-func scrubTo(ctx context.Context, s *scrub.Scrubber, path, output string, streams streams) error {
-	var file *os.File
-	err := s.Copy(buildVersion(), replay(ctx, []string{path}, streams), func() (w io.Writer, err error) {
-		file, err = capture.CreateRecording(output)
-		return file, err
-	})
+func scrubTo(ctx context.Context, s *scrub.Scrubber, path string, out *capture.Output, streams streams) error {
+	err := s.Copy(buildVersion(), replay(ctx, []string{path}, streams), func() (io.Writer, error) { return out.Begin() })
 	if errors.Is(err, scrub.ErrNothing) {
 		return fmt.Errorf("%s: %w in it; nothing is written", path, err)
 	}
-	if file != nil {
-		err = errors.Join(err, file.Close())
-	}
-	return err
+	return errors.Join(err, out.Close())
 }
 
 func sameFile(a, b string) bool {
@@ -105,10 +102,15 @@ func scrubSecret(path string) (*scrub.Secret, error) {
 	if path == "" {
 		return scrub.NewSecret(), nil
 	}
-	text, err := os.ReadFile(path)
+	file, err := capture.OpenFile(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return makeSecret(path)
 	}
+	if err != nil {
+		return nil, fmt.Errorf("read the secret: %w", err)
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, 1<<10))
 	if err != nil {
 		return nil, fmt.Errorf("read the secret: %w", err)
 	}
@@ -121,7 +123,7 @@ func scrubSecret(path string) (*scrub.Secret, error) {
 
 func makeSecret(path string) (*scrub.Secret, error) {
 	s := scrub.NewSecret()
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o400)
+	f, err := capture.CreateSecret(path)
 	if err != nil {
 		return nil, fmt.Errorf("make the secret: %w", err)
 	}

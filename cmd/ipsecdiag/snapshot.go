@@ -36,6 +36,10 @@ func newSnapshot(io streams) *cobra.Command {
 }
 
 func runSnapshot(ctx context.Context, o snapshotOptions, streams streams) error {
+	out, err := openOutput(o.output, 0o600, streams.out)
+	if err != nil {
+		return err
+	}
 	s, err := kernel.Snapshot(ctx, kernel.Options{Netns: o.netns, Warn: streams.say})
 	if err != nil {
 		return err
@@ -46,7 +50,7 @@ func runSnapshot(ctx context.Context, o snapshotOptions, streams streams) error 
 	for _, m := range s.Missing {
 		streams.say("not in the snapshot: " + m)
 	}
-	return outputTo(o.output, 0o600, streams.out, func(w io.Writer) error {
+	return out.write(func(w io.Writer) error {
 		return capture.WriteSnapshot(w, s)
 	})
 }

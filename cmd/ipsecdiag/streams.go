@@ -15,7 +15,9 @@ import (
 // streams are a command's standard files.
 type streams struct {
 	in       io.Reader
+	keys     io.Reader // the terminal, where it was opened besides
 	out, err io.Writer
+	verbose  *bool // --verbose; nil before flags were read
 }
 
 // isTerminal reports whether w is a terminal.

@@ -1,0 +1,91 @@
+//go:build trial
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// This file is for tests: a program that is built with the tag trial tries,
+// once it is locked in, what it must not be able to do, and tells how it went.
+
+func init() { sealed = try }
+
+// trials are forbidden things.
+var trials = map[string]func() error{
+	"open a file":             func() error { return closed(unix.Open("/etc/passwd", unix.O_RDONLY, 0)) },
+	"open its own memory":     func() error { return closed(unix.Open("/proc/self/mem", unix.O_RDWR, 0)) },
+	"make a file":             func() error { return closed(unix.Open("/tmp/ipsecdiag-trial", unix.O_CREAT|unix.O_WRONLY, 0o600)) },
+	"remove a file":           func() error { return unix.Unlink("/tmp/ipsecdiag-trial") },
+	"list a directory":        func() error { _, err := os.ReadDir("/"); return err },
+	"open a TCP socket":       socket(unix.AF_INET, unix.SOCK_STREAM),
+	"open a UDP socket":       socket(unix.AF_INET6, unix.SOCK_DGRAM),
+	"open a unix socket":      socket(unix.AF_UNIX, unix.SOCK_STREAM),
+	"open a packet socket":    socket(unix.AF_PACKET, unix.SOCK_RAW),
+	"open a netlink socket":   socket(unix.AF_NETLINK, unix.SOCK_RAW),
+	"execute a program":       func() error { return exec.Command("/bin/true").Run() },
+	"replace itself":          func() error { return unix.Exec("/bin/true", []string{"true"}, nil) },
+	"fork":                    func() error { return call(unix.SYS_CLONE, uintptr(unix.SIGCHLD), 0, 0) },
+	"trace its parent":        func() error { return unix.PtraceAttach(os.Getppid()) },
+	"signal its parent":       func() error { return unix.Kill(os.Getppid(), 0) },
+	"type on the terminal":    func() error { return unix.IoctlSetPointerInt(0, unix.TIOCSTI, 'x') },
+	"make code":               makeCode,
+	"load a program":          func() error { return call(unix.SYS_BPF, unix.BPF_PROG_LOAD, 0, 0) },
+	"make a map":              func() error { return call(unix.SYS_BPF, unix.BPF_MAP_CREATE, 0, 0) },
+	"enter a namespace":       func() error { return unix.Setns(0, 0) },
+	"make a namespace":        func() error { return unix.Unshare(unix.CLONE_NEWUSER) },
+	"mount":                   func() error { return unix.Mount("none", "/tmp", "tmpfs", 0, "") },
+	"load a module":           func() error { return unix.FinitModule(0, "", 0) },
+	"read keys of the kernel": func() error { _, err := unix.KeyctlInt(unix.KEYCTL_SEARCH, 0, 0, 0, 0); return err },
+	"use io_uring":            func() error { return call(unix.SYS_IO_URING_SETUP, 1, 0, 0) },
+	"become root":             func() error { return call(unix.SYS_SETRESUID, 0, 0, 0) },
+	"gain capabilities":       gainCapabilities,
+}
+
+func try() {
+	var allowed []string
+	for what, f := range trials {
+		if err := f(); !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
+			allowed = append(allowed, fmt.Sprintf("%s (%v)", what, err))
+		}
+	}
+	slices.Sort(allowed)
+	fmt.Fprintf(os.Stderr, "trial: tried %d, allowed: %s\n", len(trials), strings.Join(allowed, ", "))
+}
+
+func closed(fd int, err error) error {
+	if err == nil {
+		unix.Close(fd)
+	}
+	return err
+}
+
+func socket(family, kind int) func() error {
+	return func() error { return closed(unix.Socket(family, kind, 0)) }
+}
+
+func call(number, a, b, c uintptr) error {
+	if _, _, errno := unix.RawSyscall(number, a, b, c); errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+func makeCode() error {
+	_, err := unix.Mmap(-1, 0, 4096, unix.PROT_READ|unix.PROT_EXEC, unix.MAP_ANON|unix.MAP_PRIVATE)
+	return err
+}
+
+func gainCapabilities() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	data := [2]unix.CapUserData{{Effective: 1 << 12, Permitted: 1 << 12}}
+	return call(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&data[0])), 0)
+}
