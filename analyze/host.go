@@ -39,11 +39,17 @@ type Host struct {
 	Sayings    []SeenSaying
 	Missing    []string
 	Notes      []Note // on the files that tell of it
+	// ClockJumped is when, before Changed, the host's wall clock was last seen to have
+	// jumped, since it was set or the host was suspended: its Time is what the clock
+	// showed then. What the kernel has dated before has no known age. Zero: never.
+	ClockJumped Sighting
 	// Starved is the present stretch of time in which packets die for lack of
 	// an SA and no ACQUIRE tells which ones; nil where there is none.
 	Starved *Starvation
 
-	order     uint32 // among the hosts
+	order     uint32   // among the hosts
+	jumped    Sighting // as ClockJumped, also after Changed
+	ahead     int64    // what the wall clock showed when Mono was 0, by the last event; nanoseconds since 1970
 	sas       saHistory
 	seen      [2]time.Duration               // Mono of the first and the last event of this host
 	neighbors map[netip.Addr][]neighborState // one for each interface, mostly one
@@ -68,6 +74,19 @@ const (
 
 func newHost(o Origin) *Host {
 	return &Host{Origin: o, neighbors: map[netip.Addr][]neighborState{}, counters: map[string]*series{}}
+}
+
+// maxClockDrift is by how much the wall clock may part from Mono between two events
+// without having jumped: events come late by less.
+const maxClockDrift = 10 * time.Second
+
+// noteClock notes whether the wall clock has jumped before what is seen now.
+func (h *Host) noteClock(now Sighting) {
+	ahead := now.Time.UnixNano() - int64(now.Mono)
+	if drift := time.Duration(ahead - h.ahead); h.ahead != 0 && drift.Abs() > maxClockDrift {
+		h.jumped = now
+	}
+	h.ahead = ahead
 }
 
 // Counter returns the present value of a kernel counter, 0 for an unknown one.

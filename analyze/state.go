@@ -137,6 +137,7 @@ func (s *State) applySeen(e Event) {
 		return
 	}
 	h.seen[1] = s.Now.Mono
+	h.noteClock(s.Now)
 	switch e := e.(type) {
 	case *Frame:
 		s.Frames++

@@ -82,7 +82,7 @@ func (s *State) applyKernel(h *Host, e Event) {
 func (h *Host) changed(at Sighting, e Event) {
 	if _, whole := e.(*Snapshot); whole || h.Generation > 0 {
 		h.Generation++
-		h.Changed = at
+		h.Changed, h.ClockJumped = at, h.jumped
 	}
 }
 

@@ -593,3 +593,30 @@ func TestTheHistoryOfACounterIsBounded(t *testing.T) {
 		t.Errorf("of the latest 500 s %d are left, want 499", n)
 	}
 }
+
+// TestAClockThatJumpsLeavesAgesUnknown holds that it is noticed that a wall clock has
+// jumped, that events which come late do not look so, and that it counts from the next
+// look at the SAs.
+func TestAClockThatJumpsLeavesAgesUnknown(t *testing.T) {
+	s := NewState(Limits{})
+	var ahead time.Duration
+	take := func(at time.Duration, e Event) *Host {
+		*e.Head() = Header{Time: time.Unix(1_700_000_000, 0).Add(at + ahead), Mono: at, Origin: Origin{Host: "glass"}}
+		s.Apply(e)
+		return s.Hosts[0]
+	}
+	take(0, &Snapshot{})
+	ahead = -3 * time.Second
+	take(10*time.Second, &Counters{}) // came late
+	ahead = 0
+	if h := take(11*time.Second, &Snapshot{}); !h.ClockJumped.IsZero() {
+		t.Errorf("what comes late makes the clock jump: %+v", h.ClockJumped)
+	}
+	ahead = time.Hour
+	if h := take(20*time.Second, &Counters{}); !h.ClockJumped.IsZero() {
+		t.Errorf("the SAs were dated by the clock as it was: %+v", h.ClockJumped)
+	}
+	if h := take(25*time.Second, &Snapshot{}); h.ClockJumped.Mono != 20*time.Second {
+		t.Errorf("the clock jumped after 20 s, not at %+v", h.ClockJumped)
+	}
+}

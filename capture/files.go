@@ -94,7 +94,7 @@ func openAll(paths []string, opt FileOptions) (files fileSet, err error) {
 			files.close()
 			return nil, err
 		}
-		files = append(files, &fileSource{opened: o, host: hosts[i], warn: warn, count: meter.add})
+		files = append(files, &fileSource{opened: o, host: hosts[i], warn: warn, count: meter.add, among: len(paths) > 1})
 	}
 	if err := files.recognize(opt.Opened); err != nil {
 		files.close()

@@ -19,6 +19,10 @@ type replay struct {
 	base    int64         // when Mono is 0, nanoseconds since 1970; never changes
 	mono    time.Duration // of the last event or the end
 	parts   snapshotParts
+	// among says that other files tell of the same time, and slept is for how long
+	// the host was suspended while that went on for them.
+	among   bool
+	slept   time.Duration
 	skipped int // events that this program does not know
 	damaged int // events that could not be read
 }
@@ -39,8 +43,8 @@ func readHeader(value []byte) (recordingHeader, error) {
 	return h, nil
 }
 
-func newReplay(h recordingHeader, emit func(item) bool) *replay {
-	return &replay{emit: emit, header: h, origins: map[int]analyze.Origin{}}
+func newReplay(h recordingHeader, among bool, emit func(item) bool) *replay {
+	return &replay{emit: emit, header: h, among: among, origins: map[int]analyze.Origin{}}
 }
 
 // frame takes a frame. ESP and AH are not counted here: they were counted when
@@ -70,7 +74,11 @@ func (p *replay) begin(base int64) {
 
 func (p *replay) hand(e analyze.Event, mono time.Duration) bool {
 	p.mono = max(p.mono, clampMono(mono))
-	return p.emit(item{e, clampTime(p.base + int64(p.mono))})
+	if l, ok := e.(*analyze.Lost); ok && p.among {
+		d, _ := suspendedFor(l)
+		p.slept = clampMono(p.slept + clampMono(d))
+	}
+	return p.emit(item{e, p.endTime()})
 }
 
 // clampTime keeps a time from a file within 0 and maxTime.
@@ -207,8 +215,8 @@ func (p *replay) lose() bool {
 // end gives up what is not complete.
 func (p *replay) end() bool { return p.lose() }
 
-// endTime returns when the recording ended.
-func (p *replay) endTime() int64 { return clampTime(p.base + int64(p.mono)) }
+// endTime returns when the last event was, or the recording ended.
+func (p *replay) endTime() int64 { return clampTime(p.base + int64(p.mono+p.slept)) }
 
 // complaint returns what is to be warned of, "" if nothing.
 func (p *replay) complaint() string {

@@ -30,16 +30,19 @@ const (
 type SequenceOptions struct {
 	// Window is how long events are held to be ordered, 150 ms if zero.
 	Window time.Duration
-	// Origin is that of the Lost events that tell of steps of the clock.
+	// Origin is that of the Lost events that tell of steps of the clock, and of
+	// times during which the host was suspended.
 	Origin analyze.Origin
+	// Warn gets what they say; it may be nil.
+	Warn func(string)
 
-	clock func() (wall int64, mono time.Duration) // for tests; see systemClock
+	clock func() reading // for tests; see systemClock
 }
 
 // Sequence merges live sources into one stream in the order of time. It fills
 // in Seq and Mono, puts a Tick on every whole second, also when nothing else
-// happens, and where the wall clock was set, a Lost event; Mono goes on as if it
-// had not been. What Files yields needs no Sequence: it has all this already.
+// happens, and where the wall clock was set or the host was suspended, a Lost
+// event; Mono goes on as if it had not been. What Files yields needs no Sequence: it has all this already.
 //
 // The stream ends when all sources have ended, when the context ends, after what
 // is held was let through, or with the first error of a source. The sources must
@@ -95,6 +98,7 @@ type sequencer struct {
 	stamper stamper
 	clock   *smoothClock
 	origin  analyze.Origin
+	warn    func(string)
 	window  int64 // nanoseconds
 	held    holder
 }
@@ -106,9 +110,12 @@ func newSequencer(opt SequenceOptions, yield func(analyze.Event, error) bool) *s
 	if opt.clock == nil {
 		opt.clock = systemClock()
 	}
+	if opt.Warn == nil {
+		opt.Warn = func(string) {}
+	}
 	return &sequencer{
 		stamper: stamper{yield: yield}, clock: newSmoothClock(opt.clock),
-		origin: opt.Origin, window: int64(opt.Window),
+		origin: opt.Origin, warn: opt.Warn, window: int64(opt.Window),
 	}
 }
 
@@ -151,29 +158,47 @@ func ended(ctx context.Context, err error) bool {
 }
 
 // now returns the time on the smooth clock, and holds a Lost event where the
-// wall clock was set.
+// wall clock was set or the host was suspended.
 func (q *sequencer) now() int64 {
-	now, step := q.clock.now()
-	if step != 0 {
-		what := clockStepped + step.Round(time.Millisecond).String()
-		h := analyze.Header{Time: unixTime(q.clock.wall(now)), Origin: q.origin}
-		q.held.add(&analyze.Lost{Header: h, What: what}, now, -1)
+	now, jump := q.clock.now()
+	if jump.slept != 0 {
+		q.jumped(now, wasSuspended+jump.slept.Round(time.Millisecond).String())
+	}
+	if jump.step != 0 {
+		q.jumped(now, clockStepped+jump.step.Round(time.Millisecond).String())
 	}
 	return now
 }
 
-// clockStepped begins what a Lost event says of a clock that was set.
-const clockStepped = "clock stepped by "
+func (q *sequencer) jumped(now int64, what string) {
+	q.warn(what)
+	h := analyze.Header{Time: unixTime(q.clock.wall(now)), Origin: q.origin}
+	q.held.add(&analyze.Lost{Header: h, What: what}, now, -1)
+}
+
+// What begins the words of a Lost event that tells of a clock that was set, and of
+// a host that was suspended.
+const (
+	clockStepped = "clock stepped by "
+	wasSuspended = "host was suspended for "
+)
 
 // steppedBy returns by how much the wall clock was set, where a Lost event tells of
 // that.
-func steppedBy(e *analyze.Lost) (step time.Duration, ok bool) {
-	by, ok := strings.CutPrefix(e.What, clockStepped)
+func steppedBy(e *analyze.Lost) (step time.Duration, ok bool) { return timeAfter(e, clockStepped) }
+
+// suspendedFor returns for how long the host was suspended, where a Lost event
+// tells of that.
+func suspendedFor(e *analyze.Lost) (d time.Duration, ok bool) { return timeAfter(e, wasSuspended) }
+
+// timeAfter returns the duration that follows those words.
+func timeAfter(e *analyze.Lost, words string) (d time.Duration, ok bool) {
+	text, ok := strings.CutPrefix(e.What, words)
 	if !ok {
 		return 0, false
 	}
-	step, err := time.ParseDuration(by)
-	return step, err == nil
+	d, err := time.ParseDuration(text)
+	return d, err == nil
 }
 
 // take holds an event.

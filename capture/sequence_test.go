@@ -5,6 +5,9 @@ import (
 	"context"
 	"errors"
 	"iter"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -172,42 +175,62 @@ func TestSequenceEndsWithContext(t *testing.T) {
 	})
 }
 
-// TestSequenceClockSteps holds that Mono goes on over steps of the wall clock in
-// both directions, that the stream says so, and that a recording of it replays
-// as it was.
-func TestSequenceClockSteps(t *testing.T) {
-	for _, step := range []time.Duration{time.Hour, -time.Hour} {
-		t.Run(step.String(), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { testClockStep(t, step) })
+// turn is what happens to a host's clocks at a moment after the start.
+type turn struct {
+	at    time.Duration // on the monotonic clock
+	step  time.Duration // the wall clock is set
+	slept time.Duration // the host was suspended, and has just resumed
+}
+
+// wall is what the wall clock shows beyond the monotonic one.
+func wall(turns []turn, mono time.Duration) (ahead time.Duration) {
+	for _, t := range turns {
+		if mono >= t.at {
+			ahead += t.step + t.slept
+		}
+	}
+	return ahead
+}
+
+// turning is a host's clocks to which that happens.
+func turning(start time.Time, turns []turn) func() reading {
+	return func() reading {
+		r := reading{mono: time.Since(start)}
+		r.wall = start.Add(r.mono + wall(turns, r.mono)).UnixNano()
+		for _, t := range turns {
+			if r.mono >= t.at {
+				r.slept += t.slept
+			}
+		}
+		return r
+	}
+}
+
+// TestSequenceClockJumps holds that Mono goes on over steps of the wall clock in
+// both directions and stands still while the host is suspended, that the stream
+// says so, and that a recording of it replays as it was.
+func TestSequenceClockJumps(t *testing.T) {
+	for name, c := range map[string]struct {
+		turns []turn
+		seen  string
+		lost  []string
+	}{
+		"forth":             {[]turn{{at: 1500 * msec, step: time.Hour}}, "a.bc!d..e.", []string{"clock stepped by 1h0m0s"}},
+		"back":              {[]turn{{at: 1500 * msec, step: -time.Hour}}, "a.bc!d..e.", []string{"clock stepped by -1h0m0s"}},
+		"forth and back":    {[]turn{{at: 1500 * msec, step: time.Hour}, {at: 2500 * msec, step: -time.Hour}}, "a.bc!d..!e.", []string{"clock stepped by 1h0m0s", "clock stepped by -1h0m0s"}},
+		"suspended":         {[]turn{{at: 1500 * msec, slept: time.Hour}}, "a.bc!d..e.", []string{"host was suspended for 1h0m0s"}},
+		"suspended and set": {[]turn{{at: 1500 * msec, slept: time.Hour, step: time.Minute}}, "a.bc!!d..e.", []string{"host was suspended for 1h0m0s", "clock stepped by 1m0s"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { testClockJumps(t, c.turns, c.seen, c.lost) })
 		})
 	}
 }
 
-func testClockStep(t *testing.T, step time.Duration) {
-	ctx, cancel := context.WithTimeout(t.Context(), 4100*msec)
-	defer cancel()
-	start := time.Now()
-	const when = 1500 * msec
-	clock := func() (int64, time.Duration) {
-		mono := time.Since(start)
-		wall := start.Add(mono)
-		if mono >= when {
-			wall = wall.Add(step)
-		}
-		return wall.UnixNano(), mono
-	}
-	source := script(ctx,
-		planned{mark: 'a'},
-		planned{after: 1000 * msec, stamp: 1000 * msec, mark: 'b'},
-		planned{after: 1550 * msec, stamp: 1450 * msec, mark: 'c'}, // stamped before the step
-		planned{after: 1600 * msec, stamp: 1600*msec + step, mark: 'd'},
-		planned{after: 3200 * msec, stamp: 3200*msec + step, mark: 'e'})
-	events, err := collect(Sequence(ctx, SequenceOptions{Origin: kernelOf, clock: clock}, source))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if got := seen(events); got != "a.bc!d..e." {
-		t.Fatalf("order %q", got)
+func testClockJumps(t *testing.T, turns []turn, order string, losses []string) {
+	events, warned := jumping(t, turns)
+	if got := seen(events); got != order {
+		t.Fatalf("order %q, want %q", got, order)
 	}
 	want := map[byte]time.Duration{'a': 0, 'b': 1000 * msec, 'c': 1450 * msec, 'd': 1600 * msec, 'e': 3200 * msec}
 	for _, f := range frames(events) {
@@ -215,11 +238,68 @@ func testClockStep(t *testing.T, step time.Duration) {
 			t.Errorf("%c has Mono %v", f.Data[0], f.Mono)
 		}
 	}
-	if l := lost(events); len(l) != 1 || l[0] != "clock stepped by "+step.String() {
-		t.Errorf("lost %q", l)
+	if l := lost(events); !slices.Equal(l, losses) || !slices.Equal(warned, losses) {
+		t.Errorf("lost %q, warned of %q, want %q", l, warned, losses)
 	}
 	got, _ := readAll(t, recordAll(t, events))
 	sameEvents(t, got, events)
+}
+
+// jumping is a stream of five frames on a host to whose clocks that happens; the
+// third was stamped before what happens at 1.5 s, and comes after it.
+func jumping(t *testing.T, turns []turn) (events []analyze.Event, warned []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 4100*msec)
+	defer cancel()
+	start := time.Now()
+	plan := func(mark byte, stamp, late time.Duration) planned {
+		return planned{after: stamp + late, stamp: stamp + wall(turns, stamp), mark: mark}
+	}
+	source := script(ctx, plan('a', 0, 0), plan('b', 1000*msec, 0), plan('c', 1450*msec, 100*msec),
+		plan('d', 1600*msec, 0), plan('e', 3200*msec, 0))
+	opt := SequenceOptions{Origin: kernelOf, clock: turning(start, turns), Warn: func(s string) { warned = append(warned, s) }}
+	events, err := collect(Sequence(ctx, opt, source))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return events, warned
+}
+
+// TestASuspendedHostAmongOthers holds that the other end's recording goes on while
+// a host is suspended: what comes after is in its place between the other's events.
+func TestASuspendedHostAmongOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sleeper, _ := jumping(t, []turn{{at: 1500 * msec, slept: 10 * time.Second}})
+		begin := frames(sleeper)[0].Time
+		var awake []analyze.Event
+		for i := range 15 {
+			f := frameAt(0, []byte{byte('0' + i)})
+			f.Time, f.Mono = begin.Add(time.Duration(i)*time.Second+500*msec), time.Duration(i)*time.Second
+			f.Origin = analyze.Origin{Host: "teapot", Interface: "eth0"}
+			awake = append(awake, f)
+		}
+		dir := t.TempDir()
+		paths := []string{filepath.Join(dir, "sleeper.pcapng"), filepath.Join(dir, "awake.pcapng")}
+		for i, events := range [][]analyze.Event{sleeper, awake} {
+			if err := os.WriteFile(paths[i], recordAll(t, events), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		events, err := collect(Files(t.Context(), paths, FileOptions{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var order []byte
+		for _, f := range frames(events) {
+			order = append(order, f.Data[0])
+			if f.Mono != f.Time.Sub(begin) {
+				t.Errorf("%c of %s has Mono %v", f.Data[0], f.Time.Sub(begin), f.Mono)
+			}
+		}
+		if got := string(order); got != "a0bc123456789:;d<e=>" {
+			t.Errorf("order %q", got)
+		}
+	})
 }
 
 // TestRecordingIsLive holds that what Sequence lets through is what Files

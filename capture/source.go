@@ -22,6 +22,7 @@ type fileSource struct {
 	// clock puts the file's times on that of the first of several files.
 	clock   align.Clock
 	sampled bool      // see foreign
+	among   bool      // it is one of several files
 	count   func(int) // is told how much of the file was read
 
 	emit    func(item) bool
@@ -155,7 +156,7 @@ func (s *fileSource) journal(r *record) (more bool, err error) {
 	if !s.endSection() {
 		return false, nil
 	}
-	s.replay = newReplay(header, s.emit)
+	s.replay = newReplay(header, s.among, s.emit)
 	return true, nil
 }
 

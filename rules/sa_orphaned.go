@@ -256,10 +256,20 @@ func (g *saGroup) young(s *spd.SA) bool {
 		return false
 	}
 	age := g.clock.Sub(time.Unix(int64(s.Used.AddTime), 0))
+	if g.datedBefore(s.Used.AddTime) { // it may have been made just then
+		age = g.Now - g.Host.ClockJumped.Mono
+	}
 	if age < saYoung {
 		g.AskAgain(saYoung - age)
 	}
 	return age < saYoung
+}
+
+// datedBefore reports whether a time of an SA, in seconds since 1970, is one of
+// before the host's clock jumped: how long ago that was is not known.
+func (g *saGroup) datedBefore(at uint64) bool {
+	jumped := g.Host.ClockJumped
+	return !jumped.IsZero() && time.Unix(int64(at), 0).Before(jumped.Time)
 }
 
 // oneDirection reports ends with SAs in one direction only. Groups and hosts
@@ -326,7 +336,7 @@ func (g *saGroup) past(s *spd.SA, now time.Time) bool {
 		return true
 	}
 	for _, c := range []struct{ from, after uint64 }{{s.Used.AddTime, l.SoftAdd}, {s.Used.UseTime, l.SoftUse}} {
-		if c.from == 0 || c.after == 0 || c.after > 1<<31 {
+		if c.from == 0 || c.after == 0 || c.after > 1<<31 || g.datedBefore(c.from) {
 			continue
 		}
 		left := time.Unix(int64(c.from), 0).Add(time.Duration(c.after)*time.Second + saOverSoft).Sub(now)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"time"
@@ -21,10 +22,12 @@ type recording struct {
 	mu          sync.Mutex // open is called by a source of events
 	file        io.Closer
 	rec         *capture.Recorder
-	now         string // the file that is written
+	now         string   // the file that is written
+	made        []string // the ring's files of this run that may still be there
 	size        sizeWriter
-	start       time.Time     // of the file
-	began       time.Duration // event time then
+	start       time.Time        // of the file
+	began       time.Duration    // event time then
+	clock       func() time.Time // for tests; nil: time.Now
 }
 
 func (r *recording) open() error {
@@ -34,10 +37,17 @@ func (r *recording) open() error {
 		return nil
 	}
 	now := time.Now()
-	if err := r.ring.trim(r.path); err != nil {
-		return err
+	if r.clock != nil {
+		now = r.clock()
 	}
 	name := r.ring.name(r.path, now)
+	if err := r.ring.trim(r.path, r.made); err != nil {
+		return err
+	}
+	if r.ring.on() {
+		r.made = append(r.made, filepath.Clean(name))
+		r.made = r.made[max(len(r.made)-r.ring.keep, 0):]
+	}
 	f, err := capture.CreateRecording(name)
 	if err != nil {
 		return err

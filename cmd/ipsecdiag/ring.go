@@ -132,8 +132,9 @@ func (r *ring) pattern(path string) string {
 }
 
 // trim removes the oldest files of the ring, those of earlier runs included, so
-// that with the one to come as many are there as are to be kept.
-func (r *ring) trim(path string) error {
+// that with the one to come as many are there as are to be kept. made are those of
+// this run, the oldest first: where the clock was set back, their names do not tell.
+func (r *ring) trim(path string, made []string) error {
 	if !r.on() {
 		return nil
 	}
@@ -141,6 +142,9 @@ func (r *ring) trim(path string) error {
 	if err != nil {
 		return err
 	}
+	earlier := slices.DeleteFunc(slices.Clone(names), func(n string) bool { return slices.Contains(made, n) })
+	made = slices.DeleteFunc(slices.Clone(made), func(n string) bool { return !slices.Contains(names, n) })
+	names = append(earlier, made...)
 	var errs []error
 	for len(names) >= r.keep {
 		errs = append(errs, os.Remove(names[0]))
@@ -149,7 +153,7 @@ func (r *ring) trim(path string) error {
 	return errors.Join(errs...)
 }
 
-// files returns the ring's files, the oldest first.
+// files returns the ring's files in the order of their names.
 func (r *ring) files(path string) ([]string, error) {
 	dir, base := filepath.Split(path)
 	if dir == "" {

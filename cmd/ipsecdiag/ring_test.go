@@ -3,8 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -58,6 +60,25 @@ func TestRingKeepsTheLatest(t *testing.T) {
 		if _, err := os.Stat(other); err != nil {
 			t.Errorf("a file that is none of the ring's is gone: %v", err)
 		}
+	}
+}
+
+// TestRingOfAClockThatIsSetBack holds that the latest files are kept where the wall
+// clock, by which they are called, was set back between them.
+func TestRingOfAClockThatIsSetBack(t *testing.T) {
+	t.Chdir(t.TempDir())
+	var now time.Time
+	r := recording{path: "./it.pcapng", ring: ring{keep: 3, every: time.Hour}, clock: func() time.Time { return now }}
+	for _, at := range []string{"10:00", "11:00", "12:00", "11:30", "12:30"} {
+		now, _ = time.Parse("2006-01-02 15:04", "2026-01-02 "+at)
+		if err := errors.Join(r.open(), r.finish()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	files, err := r.ring.files(r.path)
+	want := []string{"it-20260102T113000.000Z.pcapng", "it-20260102T120000.000Z.pcapng", "it-20260102T123000.000Z.pcapng"}
+	if err != nil || !slices.Equal(files, want) {
+		t.Errorf("%q, %v, want %q", files, err, want)
 	}
 }
 

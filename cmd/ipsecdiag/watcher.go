@@ -91,7 +91,7 @@ func (w *watcher) run(ctx context.Context, wire bool) error {
 		w.ready()
 	}
 	sources = append(sources, w.daemons(ctx))
-	o := capture.SequenceOptions{Origin: analyze.Origin{Host: w.host, Netns: w.netns}}
+	o := capture.SequenceOptions{Origin: analyze.Origin{Host: w.host, Netns: w.netns}, Warn: w.io.say}
 	for e, err := range capture.Sequence(ctx, o, sources...) {
 		if err != nil {
 			return err
