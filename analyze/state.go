@@ -49,6 +49,7 @@ type State struct {
 	senderLog []flowSender
 	joiner    reassembler
 	across    crossings
+	sharedIKE map[hostPair]bool // observers that saw messages of one IKE SA
 	scratch   Packet
 	trace     Trace
 }

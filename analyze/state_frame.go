@@ -175,6 +175,7 @@ func (s *State) ikeSA(h *Host, m *ike.Message, src, dst netip.Addr) *ikeEntry {
 	}
 	e = &ikeEntry{v, sa}
 	s.spis[k], s.spiLog = e, append(s.spiLog, k)
+	s.meetAt(h, m.InitiatorSPI)
 	return e
 }
 

@@ -1,6 +1,31 @@
 package rules
 
-import "ipsecdiag/analyze"
+import (
+	"ipsecdiag/analyze"
+)
+
+// joined reports whether two observers may be held against each other. What one
+// program recorded belongs together; files may come from anywhere, and of those some
+// packet must show that they are of the same link.
+func joined(s *analyze.State, a, b *analyze.Host) bool {
+	return a == b || s.Alignment == nil || s.SameLink(a, b)
+}
+
+// views are what this observer, and those that belong together with it, saw of the
+// pair.
+func (p *Pass) views() []*analyze.View {
+	all := p.View.Pair.Views
+	if len(all) < 2 || p.State.Alignment == nil {
+		return all
+	}
+	var out []*analyze.View
+	for _, v := range all {
+		if joined(p.State, p.Host, v.Host) {
+			out = append(out, v)
+		}
+	}
+	return out
+}
 
 // lostOnTheWay reports whether it is certain that packets of a kind, which this
 // host or file saw leave for another one that was read together with it, never
@@ -9,7 +34,7 @@ import "ipsecdiag/analyze"
 func (p *Pass) lostOnTheWay(to *analyze.Host, class analyze.MarkClass, spi uint64, atLeast uint64) bool {
 	for _, c := range p.State.Crossings() {
 		if c.From == p.Host.Origin && c.To == to.Origin && c.Class == class && c.SPI == spi {
-			return !c.Unsure && c.Arrived == 0 && c.Lost() >= atLeast
+			return !c.Unsure && joined(p.State, p.Host, to) && c.Arrived == 0 && c.Lost() >= atLeast
 		}
 	}
 	return false

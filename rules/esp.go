@@ -76,7 +76,7 @@ func (p *Pass) byHand() bool { return len(p.View.IKE) == 0 && len(p.Host.Daemons
 // seen too, across NAT as well.
 func (p *Pass) senderSA(k analyze.FlowKey) *spd.SA {
 	for _, v := range p.State.Counterparts(p.View) {
-		if !v.Host.KernelSeen {
+		if !v.Host.KernelSeen || !joined(p.State, p.Host, v.Host) {
 			continue
 		}
 		for _, f := range v.Flows {

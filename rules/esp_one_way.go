@@ -97,12 +97,22 @@ func lostDirections(p *Pass) (lost []lostFlow, elsewhere bool) {
 func lostBetween(p *Pass, from, to *analyze.View) (lost lostFlow, ok bool) {
 	for _, f := range from.Flows {
 		if f.Packets < oneWayLeast || !outbound(from, f) || f.Last.Mono-f.First.Mono < oneWayAfter || p.Exceeded(f.Last, staleAfter/2) ||
-			!to.Host.Watched(f.First.Mono, f.First.Mono+oneWayAfter) || !reached(to, f) || came(to, f) {
+			!to.Host.Watched(f.First.Mono, f.First.Mono+oneWayAfter) || !reached(to, f) || came(to, f) || !forLink(p, from, to, f) {
 			continue
 		}
 		lost, ok = lostFlow{f, from, to, to.Host.KernelSeen && oneDevice(to.Host)}, true
 	}
 	return lost, ok
+}
+
+// forLink reports whether both ends are known to be of the same link: they belong
+// together, or the receiver has an SA with the SPI, which IKE chose at random.
+func forLink(p *Pass, from, to *analyze.View, f *analyze.FlowTotal) bool {
+	if joined(p.State, from.Host, to.Host) {
+		return true
+	}
+	sa := to.Host.DB.FindSA(f.Key.Dst, f.Key.Proto, f.Key.SPI)
+	return sa != nil && to.Host.DB.Negotiated()[spd.EndsOf(sa)]
 }
 
 // outbound reports whether the observer itself sent the flow.

@@ -382,6 +382,48 @@ func TestBothEndsNameTheDirectionThatIsLost(t *testing.T) {
 	w.says(t, "from fd00::2 to fd00::1", "not one has arrived")
 }
 
+// TestRecordingsOfTwoLinksAreNotHeldAgainstEachOther: the same addresses are in use in
+// many places, and files that are read together may be from two of them. A packet
+// that both saw shows that they are not, or an SPI that IKE chose.
+func TestRecordingsOfTwoLinksAreNotHeldAgainstEachOther(t *testing.T) {
+	for name, tt := range map[string]struct {
+		matched    int
+		negotiated bool
+		want       string
+	}{
+		"nothing in common":         {0, false, ""},
+		"packets in common":         {9, false, "error certain open"},
+		"an SPI of IKE's in common": {0, true, "error certain open"},
+	} {
+		there, back := keyed(glass, teapot, 0x1001), keyed(teapot, glass, 0x1002)
+		if tt.negotiated {
+			there.Limits.HardAdd, back.Limits.HardAdd = 3600, 3600
+		}
+		w := newWire(ESPOneWay)
+		w.Apply(twoFiles(tt.matched))
+		w.host("glass", glass, there, back)
+		w.host("teapot", teapot, there, back)
+		w.hears("teapot", glass, teapot)
+		w.pass(25, func(int) {
+			w.sees("glass", toTeapot, 1)
+			w.counts("teapot", analyze.XfrmInNoStates, 0)
+		})
+		t.Run(name, func(t *testing.T) { w.want(t, tt.want) })
+	}
+}
+
+// twoFiles are the files of glass and teapot, with so many packets in common.
+func twoFiles(matched int) *analyze.Alignment {
+	a := &analyze.Alignment{Observers: []analyze.Observer{
+		{Name: "glass.pcapng", Origin: analyze.Origin{Host: "glass"}, To: time.Unix(1<<32, 0)},
+		{Name: "teapot.pcapng", Origin: analyze.Origin{Host: "teapot"}, To: time.Unix(1<<32, 0)},
+	}}
+	if matched > 0 {
+		a.Observers[1].Reference, a.Observers[1].Matched = "glass.pcapng", matched
+	}
+	return a
+}
+
 func TestLossIsNotToldOfARecordingThatHasLost(t *testing.T) {
 	for _, lost := range []bool{false, true} {
 		w := newWire(ESPLoss)

@@ -44,7 +44,7 @@ type offer struct {
 // takenBy returns what an end accepts, where that was seen: what it offers itself,
 // what it once chose, or what its daemon says that it is configured with.
 func takenBy(p *Pass, end netip.Addr, major uint8) (found offer, ok bool) {
-	for _, v := range p.View.Pair.Views {
+	for _, v := range p.views() {
 		for _, sa := range v.IKE {
 			switch {
 			case sa.Major != major:

@@ -137,6 +137,10 @@ func (s *silence) bothEnds(p *Pass) (words string, certain bool) {
 	case !ok:
 		return "", false
 	case far.x == nil:
+		if !joined(p.State, p.Host, far.host) {
+			return fmt.Sprintf("%s has that address and has seen none of these requests: if it was recorded on the same link, which no packet "+
+				"that both saw shows, they are lost on the way.", far.host.Origin), false
+		}
 		return fmt.Sprintf("On the interfaces that are watched on %s none of these requests was seen: they are lost on the way.", far.host.Origin),
 			far.began || p.lostOnTheWay(far.host, analyze.MarkIKE, uint64(s.sa.InitiatorSPI), silentSent)
 	case far.x.Response.Seen() && !s.x.Response.Seen():

@@ -36,7 +36,7 @@ func quoted(s *analyze.SeenSaying) string {
 // viewOf returns what the host that has an address saw of the pair, nil where none
 // of the observers has it.
 func viewOf(p *Pass, end netip.Addr) *analyze.View {
-	for _, v := range p.View.Pair.Views {
+	for _, v := range p.views() {
 		if v.Local == end && end.IsValid() {
 			return v
 		}

@@ -112,7 +112,7 @@ func judgeResolution(p *Pass, r *analyze.Resolution) ndCase {
 	if p.Exceeded(r.Last, 2*ndResolution) || !p.View.LastUnicast(r.Asker).Before(r.First) {
 		return c // nobody asks any more, or the asker got through all the same
 	}
-	if t := targetKernel(p.View, r.Target); t != nil {
+	if t := targetKernel(p, r.Target); t != nil {
 		return judgeTarget(p, t, c)
 	}
 	if mutual(p, &c) {
@@ -124,8 +124,8 @@ func judgeResolution(p *Pass, r *analyze.Resolution) ndCase {
 // targetKernel returns the kernel that owns an end of a search, mostly the
 // target, among all observers of the pair: what it says of its own advertisement
 // outweighs what the wire suggests.
-func targetKernel(v *analyze.View, target netip.Addr) *analyze.Host {
-	for _, o := range v.Pair.Views {
+func targetKernel(p *Pass, target netip.Addr) *analyze.Host {
+	for _, o := range p.views() {
 		if o.Host.KernelSeen && o.Host.Owns(target) {
 			return o.Host
 		}
@@ -161,7 +161,7 @@ func judgeTarget(p *Pass, t *analyze.Host, c ndCase) ndCase {
 // arrived reports whether the target's own observer saw the solicitations come.
 // Another one's sight of them does not show that no switch lost them.
 func arrived(p *Pass, t *analyze.Host, r *analyze.Resolution) bool {
-	for _, v := range p.View.Pair.Views {
+	for _, v := range p.views() {
 		if v.Host != t {
 			continue
 		}
@@ -196,7 +196,7 @@ func refused(p *Pass, c *ndCase) bool {
 // answered and asked again at once, and again, and sends nothing to the target.
 // An asker whose kernel is seen is judged by that.
 func notTaken(p *Pass, c *ndCase) bool {
-	if !unheeded(p.View, c.res) || p.Exceeded(c.res.LastAnswer, ndResolution) || !p.View.Involved() {
+	if !unheeded(p, c.res) || p.Exceeded(c.res.LastAnswer, ndResolution) || !p.View.Involved() {
 		return false
 	}
 	c.kind, c.confidence = ndAnswerIgnored, Likely
@@ -206,11 +206,11 @@ func notTaken(p *Pass, c *ndCase) bool {
 // unheeded reports whether the answers to a search did not end it, as far as can
 // be told without the asker's kernel: nothing it has sent since shows that it
 // knows the target's link-layer address.
-func unheeded(v *analyze.View, r *analyze.Resolution) bool {
-	if r.ARP || r.Ignored.IsZero() || targetKernel(v, r.Asker) != nil {
+func unheeded(p *Pass, r *analyze.Resolution) bool {
+	if r.ARP || r.Ignored.IsZero() || targetKernel(p, r.Asker) != nil {
 		return false
 	}
-	last := v.LastUnicast(r.Asker)
+	last := p.View.LastUnicast(r.Asker)
 	return last.IsZero() || r.Ignored.Mono-last.Mono > ndResolution
 }
 
@@ -288,7 +288,7 @@ func ndOver(p *Pass) (at analyze.Sighting, words string, ok bool) {
 		if r.ARP || !r.Open() {
 			continue
 		}
-		t := targetKernel(p.View, r.Target)
+		t := targetKernel(p, r.Target)
 		if t == nil {
 			return at, "", false
 		}
@@ -324,7 +324,7 @@ func answerVerdict(t *analyze.Host, r *analyze.Resolution) spd.Verdict {
 // nobody has asked again since.
 func ndSettled(p *Pass) (at analyze.Sighting, ok bool) {
 	for _, r := range p.View.Resolutions {
-		if r.Open() || refuses(p.Host, r) || untaken(p.Host, r) || unheeded(p.View, r) {
+		if r.Open() || refuses(p.Host, r) || untaken(p.Host, r) || unheeded(p, r) {
 			return at, false
 		}
 		if at.Before(r.LastAnswer) {

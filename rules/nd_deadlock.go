@@ -133,7 +133,7 @@ func solicitationEvidence(r *analyze.Resolution) []Evidence {
 // not needed: a larval SA that another packet made suppresses it.
 func acquireEvidence(p *Pass, c *ndCase) []Evidence {
 	var ev []Evidence
-	for _, v := range p.View.Pair.Views {
+	for _, v := range p.views() {
 		if v.Need == nil {
 			continue
 		}

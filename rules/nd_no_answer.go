@@ -81,7 +81,7 @@ func reportNoAnswer(p *Pass, c *ndCase) {
 
 // ownKernelWords adds what the target's own kernel says of its answer.
 func ownKernelWords(p *Pass, c *ndCase) string {
-	t := targetKernel(p.View, c.target)
+	t := targetKernel(p, c.target)
 	if t == nil || c.res.ARP {
 		return ""
 	}

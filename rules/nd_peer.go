@@ -171,7 +171,7 @@ func (s *ndSearch) meet(q *ndPeer) {
 		q.entry, q.since, q.static = n.State, since, n.State == "PERMANENT"
 	}
 	for _, o := range s.state.Hosts {
-		if o != s.h && o.KernelSeen && o.Owns(q.peer) {
+		if o != s.h && o.KernelSeen && o.Owns(q.peer) && joined(s.state, s.h, o) {
 			n, _, ok := o.Neighbor(q.local)
 			q.met, q.peerStatic = true, ok && n.State == "PERMANENT"
 		}

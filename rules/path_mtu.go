@@ -58,7 +58,7 @@ func checkPathMTU(p *Pass) {
 		if f.Direction == analyze.DirIn || f.Longest == 0 || p.Exceeded(f.Last, mtuRecent) {
 			continue
 		}
-		o, g := received(p.View, f)
+		o, g := received(p, f)
 		if g == nil {
 			continue
 		}
@@ -177,9 +177,9 @@ func protoWords(q *analyze.QuotedPacket) string {
 
 // received returns what another observer got of a flow, nil where there is none
 // who tells of lengths.
-func received(v *analyze.View, f *analyze.FlowTotal) (*analyze.Host, *analyze.FlowTotal) {
-	for _, o := range v.Pair.Views {
-		if o.Host == v.Host {
+func received(p *Pass, f *analyze.FlowTotal) (*analyze.Host, *analyze.FlowTotal) {
+	for _, o := range p.views() {
+		if o.Host == p.Host {
 			continue
 		}
 		for _, g := range o.Flows {

@@ -140,7 +140,7 @@ func peerDemands(p *Pass, l *analyze.Leak) *demand {
 	if l.Kind == analyze.LeakArrives {
 		return nil
 	}
-	for _, v := range p.View.Pair.Views {
+	for _, v := range p.views() {
 		if o := v.Host; o != p.Host && o.KernelSeen && o.Owns(l.Key.Dst) {
 			if in := o.DB.Lookup(spd.In, flowOf(l)); in.Decision == spd.Protect && len(in.Policies) > 0 {
 				return &demand{o, in.Policies[0]}
