@@ -19,6 +19,12 @@ var ErrNeedsLinux = errors.New("reading kernel state needs Linux")
 // Snapshot returns ErrNeedsLinux.
 func Snapshot(context.Context, Options) (*analyze.Snapshot, error) { return nil, ErrNeedsLinux }
 
+// Owners are processes that listen for ACQUIREs.
+type Owners struct{}
+
+// FindOwners finds nobody.
+func FindOwners(Options) Owners { return Owners{} }
+
 // Watch yields ErrNeedsLinux.
 func Watch(context.Context, Options) iter.Seq2[analyze.Event, error] {
 	return func(yield func(analyze.Event, error) bool) { yield(nil, ErrNeedsLinux) }
@@ -50,4 +56,5 @@ func (h *Handle) Solicit(context.Context, netip.Addr, netip.Addr, int, time.Dura
 func (h *Handle) Echo(context.Context, netip.Addr, netip.Addr, time.Duration) (bool, error) {
 	return false, ErrNeedsLinux
 }
+func (h *Handle) OpenProbes() error                                     { return ErrNeedsLinux }
 func (h *Handle) ProbeNeighbor(context.Context, analyze.Neighbor) error { return ErrNeedsLinux }

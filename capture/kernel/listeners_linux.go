@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/capture/netns"
 
 	"golang.org/x/sys/unix"
 )
@@ -29,6 +30,24 @@ type acquireSocket struct {
 	via   string
 	inode uint64
 	port  int // netlink port: the owner's PID, more often than not
+}
+
+// Owners are processes that listen for ACQUIREs, as far as they are known.
+type Owners struct {
+	known map[acquireSocket]analyze.Listener
+}
+
+// FindOwners looks who listens for ACQUIREs. To look into other users' processes
+// takes CAP_SYS_PTRACE: what is found while that is held need not be looked for
+// later.
+func FindOwners(o Options) Owners {
+	o = o.withDefaults()
+	l := listeners{proc: proc(o.ProcRoot)}
+	_ = netns.Do(o.Netns, func() error { // it is tried again
+		_, err := l.read()
+		return err
+	})
+	return Owners{l.known}
 }
 
 // listeners finds out who gets ACQUIREs. Owners are searched only for sockets
@@ -134,15 +153,28 @@ func field(f []string, i int) string {
 func (p proc) owners(sockets []acquireSocket) map[acquireSocket]analyze.Listener {
 	out := make(map[acquireSocket]analyze.Listener, len(sockets))
 	for _, s := range sockets {
-		pid := 0
-		if s.port > 0 && p.holds(s.port, s.inode) {
-			pid = s.port
-		} else {
-			pid = p.search(s.inode)
-		}
-		out[s] = p.listener(s.via, pid)
+		out[s] = p.listener(s.via, p.owner(s))
 	}
 	return out
+}
+
+// owner returns the process that holds a socket, 0 where that cannot be told. A
+// netlink port is the process that got it, unless that is taken
+// (netlink_autobind): where that process must not be looked into, it is believed.
+func (p proc) owner(s acquireSocket) int {
+	if s.port > 0 && p.holds(s.port, s.inode) {
+		return s.port
+	}
+	if pid := p.search(s.inode); pid > 0 || s.port <= 0 || !p.closed(s.port) {
+		return pid
+	}
+	return s.port
+}
+
+// closed reports whether a process is there and must not be looked into.
+func (p proc) closed(pid int) bool {
+	_, err := os.Readlink(filepath.Join(string(p), strconv.Itoa(pid), "exe"))
+	return errors.Is(err, fs.ErrPermission)
 }
 
 // search looks for the process that holds a socket; 0 where none is found.

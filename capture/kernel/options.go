@@ -55,6 +55,8 @@ type Options struct {
 	ProcRoot string        // empty: /proc
 	Warn     func(string)  // gets what a person should know; may be nil
 	Poll     time.Duration // of counters and the neighbour table; 0: one second
+	// Owners are those that FindOwners has found.
+	Owners Owners
 }
 
 // withDefaults fills in what was left open.

@@ -19,6 +19,50 @@ import (
 // icmp6Filter is ICMPV6_FILTER, which package unix has the struct for only.
 const icmp6Filter = 1
 
+// OpenProbes opens the raw sockets of Solicit and Echo, which need CAP_NET_RAW
+// then no more. They stay open as long as the process.
+func (h *Handle) OpenProbes() error {
+	h.probes = map[int]int{}
+	return h.do(context.Background(), "open raw sockets", func(*waiter) error {
+		for _, protocol := range []int{unix.IPPROTO_ICMP, unix.IPPROTO_ICMPV6} {
+			fd, err := rawSocket(protocol)
+			if err != nil {
+				return explain(err)
+			}
+			h.probes[protocol] = fd
+		}
+		return nil
+	})
+}
+
+func rawSocket(protocol int) (int, error) {
+	family := unix.AF_INET
+	if protocol == unix.IPPROTO_ICMPV6 {
+		family = unix.AF_INET6
+	}
+	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+	return fd, os.NewSyscallError("open raw socket", err)
+}
+
+// probe calls f with a raw socket that nothing waits in.
+func (h *Handle) probe(protocol int, f func(fd int) (bool, error)) (bool, error) {
+	fd, open := h.probes[protocol]
+	if !open {
+		var err error
+		if fd, err = rawSocket(protocol); err != nil {
+			return false, err
+		}
+		defer unix.Close(fd)
+	}
+	var b [1]byte
+	for range maxDrain {
+		if _, _, err := unix.Recvfrom(fd, b[:], unix.MSG_DONTWAIT); err != nil {
+			break
+		}
+	}
+	return f(fd)
+}
+
 // Solicit asks peer's link-layer address once, by a neighbour solicitation from
 // src to peer's solicited-node group (RFC 4861 section 7.2.2), and has the
 // kernel ask on its own account if it does not know the address. It reports
@@ -27,7 +71,9 @@ const icmp6Filter = 1
 // them as for the kernel's. It needs CAP_NET_RAW.
 func (h *Handle) Solicit(ctx context.Context, src, peer netip.Addr, ifindex int, within time.Duration) (answered bool, err error) {
 	err = h.do(ctx, "solicit "+peer.String(), func(w *waiter) error {
-		answered, err = solicit(w, src, peer, ifindex, within)
+		answered, err = h.probe(unix.IPPROTO_ICMPV6, func(fd int) (bool, error) {
+			return solicit(w, fd, src, peer, ifindex, within)
+		})
 		return explain(err)
 	})
 	if errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EPERM) || errors.Is(err, unix.EAGAIN) {
@@ -36,12 +82,10 @@ func (h *Handle) Solicit(ctx context.Context, src, peer netip.Addr, ifindex int,
 	return answered, err
 }
 
-func solicit(w *waiter, src, peer netip.Addr, ifindex int, within time.Duration) (bool, error) {
-	fd, err := advertisementSocket(src, ifindex)
-	if err != nil {
+func solicit(w *waiter, fd int, src, peer netip.Addr, ifindex int, within time.Duration) (bool, error) {
+	if err := forAdvertisements(fd, src, ifindex); err != nil {
 		return false, err
 	}
-	defer unix.Close(fd)
 	mac, err := linkAddressOf(w, ifindex)
 	if err != nil {
 		return false, err
@@ -50,37 +94,33 @@ func solicit(w *waiter, src, peer netip.Addr, ifindex int, within time.Duration)
 	if err := unix.Sendto(fd, solicitation(peer, mac), 0, &to); err != nil {
 		return false, os.NewSyscallError("send", err)
 	}
-	return awaitPacket(w, fd, within, func(b []byte) bool {
+	return awaitPacket(w, fd, within, func(b []byte, _ unix.Sockaddr) bool {
 		// type, code, checksum, flags, target (RFC 4861 section 4.4)
 		return len(b) >= 24 && b[0] == spd.NeighborAdvertisement && [16]byte(b[8:24]) == peer.As16()
 	})
 }
 
-// advertisementSocket opens a raw socket that sends with hop limit 255, as
-// neighbour discovery must, and receives advertisements only. The kernel fills
-// in ICMPv6 checksums.
-func advertisementSocket(src netip.Addr, ifindex int) (int, error) {
-	fd, err := unix.Socket(unix.AF_INET6, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, unix.IPPROTO_ICMPV6)
-	if err != nil {
-		return -1, os.NewSyscallError("open raw socket", err)
-	}
-	var filter unix.ICMPv6Filter // a bit that is set blocks its type
-	for i := range filter.Data {
-		filter.Data[i] = ^uint32(0)
-	}
-	filter.Data[spd.NeighborAdvertisement/32] &^= 1 << (spd.NeighborAdvertisement % 32)
-	err = errors.Join(
-		unix.SetsockoptICMPv6Filter(fd, unix.IPPROTO_ICMPV6, icmp6Filter, &filter),
+// forAdvertisements has a raw socket send with hop limit 255, as neighbour
+// discovery must, and receive advertisements only. The kernel fills in ICMPv6
+// checksums.
+func forAdvertisements(fd int, src netip.Addr, ifindex int) error {
+	return errors.Join(
+		receiveOnly(fd, spd.NeighborAdvertisement),
 		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, 255),
 		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, ifindex),
 		unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_UNICAST_HOPS, 255),
 		unix.Bind(fd, &unix.SockaddrInet6{Addr: src.As16(), ZoneId: zoneOf(src, ifindex)}),
 	)
-	if err != nil {
-		unix.Close(fd)
-		return -1, err
+}
+
+// receiveOnly has a raw socket receive one type of ICMPv6.
+func receiveOnly(fd int, kind uint8) error {
+	var filter unix.ICMPv6Filter // a bit that is set blocks its type
+	for i := range filter.Data {
+		filter.Data[i] = ^uint32(0)
 	}
-	return fd, nil
+	filter.Data[kind/32] &^= 1 << (kind % 32)
+	return unix.SetsockoptICMPv6Filter(fd, unix.IPPROTO_ICMPV6, icmp6Filter, &filter)
 }
 
 func zoneOf(a netip.Addr, ifindex int) uint32 {
@@ -125,7 +165,7 @@ func linkAddressOf(w *waiter, ifindex int) ([]byte, error) {
 }
 
 // awaitPacket receives until one packet fits, or time is up.
-func awaitPacket(w *waiter, fd int, within time.Duration, fits func([]byte) bool) (bool, error) {
+func awaitPacket(w *waiter, fd int, within time.Duration, fits func([]byte, unix.Sockaddr) bool) (bool, error) {
 	buf := make([]byte, 2048)
 	for deadline := time.Now().Add(within); ; {
 		left := time.Until(deadline)
@@ -139,12 +179,12 @@ func awaitPacket(w *waiter, fd int, within time.Duration, fits func([]byte) bool
 		if len(ready) == 0 {
 			return false, nil
 		}
-		n, _, err := unix.Recvfrom(fd, buf, 0)
+		n, from, err := unix.Recvfrom(fd, buf, 0)
 		switch {
 		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
 		case err != nil:
 			return false, os.NewSyscallError("receive", err)
-		case fits(buf[:n]):
+		case fits(buf[:n], from):
 			return true, nil
 		}
 	}
@@ -170,7 +210,11 @@ func (h *Handle) ProbeNeighbor(ctx context.Context, n analyze.Neighbor) error {
 // stops it is no error.
 func (h *Handle) Echo(ctx context.Context, src, dst netip.Addr, within time.Duration) (answered bool, err error) {
 	err = h.do(ctx, "echo "+dst.String(), func(w *waiter) error {
-		answered, err = echo(w, src, dst, within)
+		protocol := unix.IPPROTO_ICMP
+		if dst.Is6() {
+			protocol = unix.IPPROTO_ICMPV6
+		}
+		answered, err = h.probe(protocol, func(fd int) (bool, error) { return echo(w, fd, src, dst, within) })
 		return explain(err)
 	})
 	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.ENETUNREACH) || errors.Is(err, unix.EHOSTUNREACH) {
@@ -185,29 +229,40 @@ const (
 	echoRequest6, echoReply6 = 128, 129
 )
 
-func echo(w *waiter, src, dst netip.Addr, within time.Duration) (bool, error) {
-	family, proto, request, reply := unix.AF_INET, unix.IPPROTO_ICMP, byte(echoRequest4), byte(echoReply4)
+func echo(w *waiter, fd int, src, dst netip.Addr, within time.Duration) (bool, error) {
+	request, reply := byte(echoRequest4), byte(echoReply4)
+	err := unix.Bind(fd, sockaddr(src))
 	if dst.Is6() {
-		family, proto, request, reply = unix.AF_INET6, unix.IPPROTO_ICMPV6, echoRequest6, echoReply6
+		request, reply = echoRequest6, echoReply6
+		err = errors.Join(err, receiveOnly(fd, echoReply6))
 	}
-	fd, err := unix.Socket(family, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, proto)
 	if err != nil {
-		return false, os.NewSyscallError("open raw socket", err)
-	}
-	defer unix.Close(fd)
-	if err := errors.Join(unix.Bind(fd, sockaddr(src)), unix.Connect(fd, sockaddr(dst))); err != nil {
 		return false, err
 	}
 	id := uint16(os.Getpid())
-	if err := unix.Send(fd, echoMessage(request, id, dst.Is4()), 0); err != nil {
+	if err := unix.Sendto(fd, echoMessage(request, id, dst.Is4()), 0, sockaddr(dst)); err != nil {
 		return false, os.NewSyscallError("send", err)
 	}
-	return awaitPacket(w, fd, within, func(b []byte) bool {
+	return awaitPacket(w, fd, within, func(b []byte, from unix.Sockaddr) bool {
+		if addressOf(from) != dst.WithZone("") {
+			return false
+		}
 		if dst.Is4() && len(b) > 0 { // raw IPv4 sockets deliver the header
 			b = b[min(int(b[0]&0xf)*4, len(b)):]
 		}
 		return len(b) >= 8 && b[0] == reply && binary.BigEndian.Uint16(b[4:]) == id
 	})
+}
+
+// addressOf is sockaddr's inverse.
+func addressOf(a unix.Sockaddr) netip.Addr {
+	switch a := a.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrFrom4(a.Addr)
+	case *unix.SockaddrInet6:
+		return netip.AddrFrom16(a.Addr)
+	}
+	return netip.Addr{}
 }
 
 func sockaddr(a netip.Addr) unix.Sockaddr {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"ipsecdiag/analyze"
@@ -42,7 +43,7 @@ type reader struct {
 
 func newReader(o Options, w *waiter) *reader {
 	p := proc(o.ProcRoot)
-	return &reader{o: o, w: w, proc: p, listeners: listeners{proc: p}}
+	return &reader{o: o, w: w, proc: p, listeners: listeners{proc: p, known: maps.Clone(o.Owners.known)}}
 }
 
 // header returns the header of an event that happens now. The sequencer gives

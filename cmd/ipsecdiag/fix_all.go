@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/capture/netns"
 	"ipsecdiag/rules"
 	"ipsecdiag/rules/remedy"
 	"ipsecdiag/rules/report"
@@ -33,6 +34,11 @@ func runFix(ctx context.Context, o *fixOptions, from string, io streams) error {
 // runFixFrom takes the findings from a recording. What was recorded on another
 // host is shown, and never applied to this one.
 func runFixFrom(ctx context.Context, o *fixOptions, from string, io streams) error {
+	if permittedToFix() == nil { // before standard input is read
+		if err := netns.Enter(o.netns); err != nil {
+			return err
+		}
+	}
 	seen, err := readRecorded(ctx, from, io)
 	if err != nil {
 		return err

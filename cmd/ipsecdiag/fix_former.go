@@ -33,9 +33,9 @@ func (o *exportOptions) formerFiles(files []outFile) (map[string]formerFile, err
 	return former, nil
 }
 
-// dropFiles deletes what was written for a plan that came to nothing, keys that
+// dropThem deletes what was written for a plan that came to nothing, keys that
 // nobody has, and puts back what it was written over.
-func (r *fixRun) dropFiles(former map[string]formerFile) {
+func (r *fixRun) dropThem(former map[string]formerFile) {
 	for _, name := range r.result.Files {
 		f, overwritten := former[name]
 		switch {

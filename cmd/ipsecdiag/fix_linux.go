@@ -26,10 +26,10 @@ func guardSecrets() error {
 }
 
 // detach starts a process in a session of its own, so that it outlives this
-// one's terminal.
-func detach(program string, args []string) error {
+// one's terminal. It is in this one's namespace, by that name.
+func detach(program string, args []string, namespace string) error {
 	cmd := exec.Command(program, args...)
-	cmd.Dir, cmd.Env = "/", []string{"PATH=" + os.Getenv("PATH")}
+	cmd.Dir, cmd.Env = "/", []string{"PATH=" + os.Getenv("PATH"), netns.Variable + "=" + namespace}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	if err := cmd.Start(); err != nil {
 		return err

@@ -148,7 +148,7 @@ func spi(flag, value string) (uint32, error) {
 }
 
 func runFixManual(ctx context.Context, o *fixOptions, m manualFlags, planner manualPlanner, io streams) error {
-	r, err := openFix(o, io)
+	r, err := prepareFix(o, io)
 	if err != nil {
 		return err
 	}
@@ -160,6 +160,9 @@ func runFixManual(ctx context.Context, o *fixOptions, m manualFlags, planner man
 		if keyFile, err = filepath.Abs(m.keys); err != nil {
 			return r.fail(err)
 		}
+	}
+	if err := r.confine(); err != nil {
+		return err
 	}
 	m.Formats = r.formats()
 	state, err := r.read(ctx)

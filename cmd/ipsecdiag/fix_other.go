@@ -8,7 +8,7 @@ const initNamespace = ""
 
 func guardSecrets() error { return kernel.ErrNeedsLinux }
 
-func detach(string, []string) error { return kernel.ErrNeedsLinux }
+func detach(string, []string, string) error { return kernel.ErrNeedsLinux }
 
 func findNamespace(string) (string, bool) { return "", false }
 

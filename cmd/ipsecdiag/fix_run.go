@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/capture/confine"
 	"ipsecdiag/capture/kernel"
+	"ipsecdiag/capture/netns"
 	"ipsecdiag/rules/remedy"
 	"ipsecdiag/rules/remedy/apply"
 	"ipsecdiag/rules/report"
@@ -25,6 +27,8 @@ type fixRun struct {
 	journal *apply.Journal
 	state   *analyze.Snapshot // before anything is changed
 	result  fixResult
+	session sshSession
+	files   confine.Files // where what it exports goes
 }
 
 // proposal is a plan with all that belongs to it.
@@ -50,8 +54,32 @@ func openFixAndRead(ctx context.Context, o *fixOptions, io streams) (*fixRun, *a
 	return r, state, err
 }
 
-// openFix prepares a run. It reads nothing of the kernel's state yet.
+// openFix prepares a run, and gives up all privileges that it does not need. It
+// reads nothing of the kernel's state yet.
 func openFix(o *fixOptions, io streams) (*fixRun, error) {
+	r, err := prepareFix(o, io)
+	if err != nil {
+		return nil, err
+	}
+	return r, r.confine()
+}
+
+// confine keeps CAP_NET_ADMIN and no other privilege: what needs another one is
+// open by then.
+func (r *fixRun) confine() (err error) {
+	if r.verify {
+		if err := r.kernel.OpenProbes(); err != nil {
+			return err
+		}
+	}
+	if r.files, err = confine.FilesIn(r.directories()...); err != nil {
+		return err
+	}
+	return r.io.keepNetAdmin()
+}
+
+// prepareFix does what needs privileges.
+func prepareFix(o *fixOptions, io streams) (*fixRun, error) {
 	if runtime.GOOS != "linux" {
 		return nil, fmt.Errorf("fix changes a Linux kernel, and this is %s; fix --from RECORDING shows what it would do", runtime.GOOS)
 	}
@@ -64,8 +92,16 @@ func openFix(o *fixOptions, io streams) (*fixRun, error) {
 	if err := guardSecrets(); err != nil {
 		return nil, err
 	}
+	if o.netns == "" {
+		o.netns = netns.Given()
+	}
+	if err := netns.Enter(o.netns); err != nil {
+		return nil, err
+	}
 	host, _ := os.Hostname()
-	r := &fixRun{fixOptions: o, io: io, kernel: kernel.NewHandle(kernel.Options{Netns: o.netns, Warn: io.say})}
+	at := kernel.Options{Netns: o.netns, Warn: io.say}
+	at.Owners = kernel.FindOwners(at)
+	r := &fixRun{fixOptions: o, io: io, kernel: kernel.NewHandle(at), session: session()}
 	boot, _, err := r.kernel.Place()
 	if err != nil {
 		return nil, err

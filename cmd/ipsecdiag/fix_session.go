@@ -15,23 +15,30 @@ import (
 // maxParents bounds the way up from this process to its session.
 const maxParents = 16
 
-// session returns the addresses of the SSH connection in which this process
-// runs: this host's and the client's. sudo drops the variable that tells them,
-// so that it is searched among the parents.
-func session() (local, client netip.Addr, ok bool) {
+// sshSession is an SSH connection, by this host's address and the client's.
+type sshSession struct {
+	local, client netip.Addr
+	there         bool
+}
+
+// session returns the SSH connection in which this process runs. sudo drops the
+// variable that tells it, so that it is searched among the parents: with
+// privileges that are given up later.
+func session() (s sshSession) {
 	pid := os.Getpid()
 	for range maxParents {
 		environment, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "environ"))
 		for v := range strings.SplitSeq(string(environment), "\x00") {
 			if v, found := strings.CutPrefix(v, "SSH_CONNECTION="); found {
-				return sshConnection(v)
+				s.local, s.client, s.there = sshConnection(v)
+				return s
 			}
 		}
 		if pid = parent(pid); pid <= 1 {
 			break
 		}
 	}
-	return local, client, false
+	return s
 }
 
 // sshConnection reads "client port server port" (ssh(1), ENVIRONMENT).
@@ -71,9 +78,9 @@ func cutsOff(plan *remedy.Plan, local, client netip.Addr) bool {
 
 // warnSession says that the session in which fix runs may be lost.
 func (r *fixRun) warnSession(plan *remedy.Plan) {
-	local, client, ok := session()
-	if !ok || r.confirmWithin > 0 || !cutsOff(plan, local, client) {
+	s := r.session
+	if !s.there || r.confirmWithin > 0 || !cutsOff(plan, s.local, s.client) {
 		return
 	}
-	r.io.say(fmt.Sprintf("you are connected from %s, and this concerns that very connection: with --confirm-within 60s it is undone by itself if you are cut off", client))
+	r.io.say(fmt.Sprintf("you are connected from %s, and this concerns that very connection: with --confirm-within 60s it is undone by itself if you are cut off", s.client))
 }

@@ -30,10 +30,12 @@ func (r *fixRun) arm(e *apply.Entry) error {
 	if netns, ok := r.reachable(); ok && r.armSystemd(e, program, append(args, netns...), left) == nil {
 		return nil
 	}
+	namespace := ""
 	if r.netns != "" {
-		args = append(args, "--netns", absoluteNetns(r.netns))
+		namespace = absoluteNetns(r.netns)
+		args = append(args, "--netns", namespace)
 	}
-	if err := detach(program, append(args, "--after", left.String())); err != nil {
+	if err := detach(program, append(args, "--after", left.String()), namespace); err != nil {
 		return fmt.Errorf("set the timer for undoing: %w", err)
 	}
 	return nil

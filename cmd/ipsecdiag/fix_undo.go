@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"ipsecdiag/capture/kernel"
+	"ipsecdiag/capture/netns"
 	"ipsecdiag/rules/remedy"
 	"ipsecdiag/rules/remedy/apply"
 )
@@ -66,12 +66,15 @@ func applicationID(args []string) (int, error) {
 }
 
 func runFixUndo(ctx context.Context, o *fixOptions, u undoOptions, io streams) error {
-	r, err := openFix(o, io)
+	r, err := prepareFix(o, io)
 	if err != nil {
 		return err
 	}
 	signal.Ignore(syscall.SIGHUP)
-	if u.after > 0 {
+	if u.after > 0 { // the timer, which is in the namespace
+		if err := r.confine(); err != nil {
+			return err
+		}
 		select {
 		case <-ctx.Done():
 			return nil
@@ -86,8 +89,10 @@ func runFixUndo(ctx context.Context, o *fixOptions, u undoOptions, io streams) e
 		return r.nothing("Nothing that was applied stands: there is nothing to undo.")
 	}
 	r.result.ID = e.ID
-	if err := r.enter(e); err != nil {
-		return r.fail(err)
+	if u.after == 0 {
+		if err := errors.Join(r.enter(e), r.confine()); err != nil {
+			return r.fail(err)
+		}
 	}
 	if u.unlessConfirmed {
 		report, err := r.journal.Expire(ctx, r.kernel, e.ID)
@@ -135,9 +140,7 @@ func (r *fixRun) enter(e *apply.Entry) error {
 		return fmt.Errorf("%d was applied in a network namespace that has neither name nor process here; if it is gone, so is all that was applied: "+
 			"else give --netns", e.ID)
 	}
-	r.netns, r.result.Netns = path, path
-	r.kernel = kernel.NewHandle(kernel.Options{Netns: path, Warn: r.io.say})
-	return nil
+	return netns.Enter(path)
 }
 
 func (r *fixRun) nothing(why string) error {

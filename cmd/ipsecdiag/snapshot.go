@@ -7,8 +7,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ipsecdiag/analyze"
 	"ipsecdiag/capture"
 	"ipsecdiag/capture/kernel"
+	"ipsecdiag/capture/netns"
 )
 
 type snapshotOptions struct {
@@ -35,17 +37,35 @@ func newSnapshot(io streams) *cobra.Command {
 	return cmd
 }
 
+// readKernel reads the state of this host's kernel, or of a namespace. The
+// process keeps CAP_NET_ADMIN and no other privilege for it.
+func readKernel(ctx context.Context, namespace string, streams streams) (*analyze.Snapshot, error) {
+	if err := netns.Enter(namespace); err != nil {
+		return nil, err
+	}
+	o := kernel.Options{Netns: namespace, Warn: streams.say}
+	o.Owners = kernel.FindOwners(o)
+	if err := streams.keepNetAdmin(); err != nil {
+		return nil, err
+	}
+	s, err := kernel.Snapshot(ctx, o)
+	if err != nil {
+		return nil, err
+	}
+	if p, err := kernel.Privilege(); err == nil && !p.NetAdmin {
+		return nil, errors.New("CAP_NET_ADMIN is missing: policies and SAs cannot be read; run it as root, or give the program that capability")
+	}
+	return s, nil
+}
+
 func runSnapshot(ctx context.Context, o snapshotOptions, streams streams) error {
 	out, err := openOutput(o.output, 0o600, streams.out)
 	if err != nil {
 		return err
 	}
-	s, err := kernel.Snapshot(ctx, kernel.Options{Netns: o.netns, Warn: streams.say})
+	s, err := readKernel(ctx, o.netns, streams)
 	if err != nil {
 		return err
-	}
-	if p, err := kernel.Privilege(); err == nil && !p.NetAdmin {
-		return errors.New("CAP_NET_ADMIN is missing: policies and SAs cannot be read; run it as root, or give the program that capability")
 	}
 	for _, m := range s.Missing {
 		streams.say("not in the snapshot: " + m)
