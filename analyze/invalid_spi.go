@@ -23,8 +23,11 @@ type InvalidSPI struct {
 // invalidSPI folds what a message in the clear says of an SPI. Such a message stands
 // outside of every IKE SA, whose SPIs may be zero or random.
 func (s *State) invalidSPI(h *Host, m *ike.Message, src, dst netip.Addr) {
+	if m.Encrypted() || (m.Exchange != ike.ExchangeInformational && m.Exchange != ike.ExchangeInformationalV1) {
+		return
+	}
 	pair := s.Pair(src, dst)
-	if pair == nil || m.Encrypted() || (m.Exchange != ike.ExchangeInformational && m.Exchange != ike.ExchangeInformationalV1) {
+	if pair == nil {
 		return
 	}
 	for _, n := range m.Notifies() {

@@ -38,6 +38,7 @@ type State struct {
 
 	limits    Limits
 	hosts     map[Origin]*Host
+	latest    *Host                     // whose event came last; nil at first
 	pairs     map[PairKey]*list.Element // of recent; the values are *Pair
 	recent    *list.List                // the longest untouched first
 	made      uint64                    // pairs ever made
@@ -158,6 +159,9 @@ func (s *State) applySeen(e Event) {
 // there are too many (hostile: names without end).
 func (s *State) host(o Origin) *Host {
 	o = o.Kernel()
+	if s.latest != nil && s.latest.Origin == o { // nearly always
+		return s.latest
+	}
 	h := s.hosts[o]
 	if h == nil && len(s.Hosts) < s.limits.Hosts {
 		h = newHost(o)
@@ -166,6 +170,7 @@ func (s *State) host(o Origin) *Host {
 		s.Hosts = append(s.Hosts, h)
 		s.judged.rouseAll()
 	}
+	s.latest = h
 	return h
 }
 

@@ -120,34 +120,37 @@ const (
 	wasAlone               // its first fragment was folded as alone
 )
 
-// applyUDP folds an IKE message.
+// applyUDP folds what may be an IKE message.
 func (s *State) applyUDP(h *Host, f *Frame, p *Packet, payload []byte, how carriage) {
-	kind, rest := ike.Demux(p.SrcPort, p.DstPort, payload)
-	if kind != ike.UDPIKE {
-		return
+	m := f.ahead
+	if f.ahead = (parsed{}); m.Message == nil || how != 0 {
+		m = parseIKE(p, payload)
 	}
-	m, _ := ike.Parse(rest)
-	if m == nil {
-		return
+	if m.Message != nil {
+		s.applyIKE(h, f, p, m, how)
 	}
+}
+
+// applyIKE folds an IKE message.
+func (s *State) applyIKE(h *Host, f *Frame, p *Packet, m parsed, how carriage) {
 	src, dst := zoned(p.Src, f.Origin), zoned(p.Dst, f.Origin)
-	s.invalidSPI(h, m, src, dst)
+	s.invalidSPI(h, m.Message, src, dst)
 	if m.InitiatorSPI == 0 { // RFC 7296 section 3.1: it must not be zero
 		return
 	}
-	e := s.ikeSA(h, m, src, dst)
+	e := s.ikeSA(h, m.Message, src, dst)
 	s.view(h, e.view.Pair.Key.A, e.view.Pair.Key.B)
 	if how&firstAlone == 0 {
-		s.trace.IKE = rest
+		s.trace.IKE = m.raw
 	}
 	if MakePairKey(src, dst) == e.view.Pair.Key {
 		e.view.sawUnicast(src, s.Now)
 	}
 	s.heard(e.sa, &heardMessage{
-		at: s.Now, dir: f.Direction, m: m, srcPort: p.SrcPort, dstPort: p.DstPort,
+		at: s.Now, dir: f.Direction, m: m.Message, srcPort: p.SrcPort, dstPort: p.DstPort,
 		ipFragments: how&inIPFragments != 0, incomplete: how&firstAlone != 0, completed: how&wasAlone != 0,
 		own: f.Direction == DirOut && h.Owns(src),
-	}, rest, src, dst)
+	}, m.raw, src, dst)
 }
 
 // ikeSA finds the IKE SA of a message by its initiator SPI, whatever its

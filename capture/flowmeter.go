@@ -20,8 +20,8 @@ type FlowMeter struct {
 	limit   int
 	entries []meterEntry
 	index   map[meterKey]int32
-	recent  [256]int32 // direct-mapped by SPI: place in entries plus one
-	newest  int32      // ends of the list in order of last use
+	recent  [4096]int32 // direct-mapped by SPI: place in entries plus one
+	newest  int32       // ends of the list in order of last use
 	oldest  int32
 	active  []int32 // entries of this interval, in order of their first packet
 	evicted []*analyze.Flow
@@ -115,7 +115,7 @@ func (m *FlowMeter) list(i int32) {
 
 // find returns the entry of a key, the newest in the list from now on.
 func (m *FlowMeter) find(k meterKey) int32 {
-	slot := &m.recent[k.flow.SPI%256]
+	slot := &m.recent[k.flow.SPI%uint32(len(m.recent))]
 	if i := *slot - 1; i >= 0 && m.entries[i].key == k {
 		m.use(i)
 		return i

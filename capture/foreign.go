@@ -55,7 +55,14 @@ func (f *foreign) frame(r *record) bool {
 	if key, seq, ok := p.Flow(); ok {
 		return f.flow(r, key, seq)
 	}
-	return !p.Interesting() || f.hand(r, len(r.data))
+	return !p.Interesting() || f.control(r)
+}
+
+// control hands on a whole frame of control traffic.
+func (f *foreign) control(r *record) bool {
+	e := r.frame(*r.face.origin, len(r.data))
+	e.ReadAhead(&f.packet)
+	return f.emit(item{e, r.at})
 }
 
 func (f *foreign) flow(r *record, key analyze.FlowKey, seq uint32) bool {

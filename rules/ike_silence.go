@@ -72,9 +72,23 @@ func checkSilence(p *Pass, kind silenceKind, from int, report func(*Pass, *silen
 	}
 }
 
+// silenceJudged is the silence of one view, as the first rule that asked has judged
+// it.
+type silenceJudged struct {
+	judged bool
+	silence
+}
+
 // judgeSilence returns the exchange of the view that does not get on, of several
 // the latest; kind is silenceNone where there is none.
-func judgeSilence(p *Pass) (s silence) {
+func judgeSilence(p *Pass) silence {
+	if j := &p.silence; !j.judged {
+		*j = silenceJudged{true, latestSilence(p)}
+	}
+	return p.silence.silence
+}
+
+func latestSilence(p *Pass) (s silence) {
 	for _, sa := range p.View.IKE {
 		if c := stuck(p, sa); c.kind != silenceNone && (s.kind == silenceNone || s.sa.Last.Before(sa.Last)) {
 			s = c

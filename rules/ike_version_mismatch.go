@@ -57,6 +57,9 @@ func checkVersionMismatch(p *Pass) {
 		reportVersionMismatch(p, a, b)
 		return
 	}
+	if !p.found {
+		return
+	}
 	if at := silenceOver(p, &silence{}, silencePlain, 1); !at.IsZero() {
 		p.ResolvePair(at, "IKE gets on now")
 	}
@@ -65,21 +68,25 @@ func checkVersionMismatch(p *Pass) {
 // callers returns the last attempt of each end, nil where an end has made none or
 // with either version.
 func callers(p *Pass) (a, b *analyze.IKESA) {
-	last := map[netip.Addr]*analyze.IKESA{}
-	both := map[netip.Addr]bool{}
-	for _, sa := range p.View.IKE {
-		if !began(sa) {
-			continue
-		}
-		o := last[sa.Initiator]
-		both[sa.Initiator] = both[sa.Initiator] || (o != nil && o.Major != sa.Major)
-		last[sa.Initiator] = sa
-	}
 	k := p.View.Pair.Key
-	if both[k.A] || both[k.B] {
+	a, mixedA := calls(p, k.A)
+	b, mixedB := calls(p, k.B)
+	if mixedA || mixedB {
 		return nil, nil
 	}
-	return last[k.A], last[k.B]
+	return a, b
+}
+
+// calls returns the last attempt of one end, and whether it has called with either
+// version.
+func calls(p *Pass, end netip.Addr) (last *analyze.IKESA, mixed bool) {
+	for _, sa := range p.View.IKE {
+		if sa.Initiator == end && began(sa) {
+			mixed = mixed || last != nil && last.Major != sa.Major
+			last = sa
+		}
+	}
+	return last, mixed
 }
 
 // began reports whether the first request of an IKE SA was seen: only then it is
@@ -113,7 +120,10 @@ func refusedBy(sa *analyze.IKESA) *analyze.SeenNotify {
 // both versions (RFC 2408 section 3.14.1).
 func refusedVersion(p *Pass) (*analyze.SeenNotify, *analyze.IKESA) {
 	for _, sa := range slices.Backward(p.View.IKE) {
-		if n := refusedBy(sa); n != nil && n.Type == ike.NotifyInvalidMajorVersion && !p.Passed(n.At, versionWindow) && answeredAt(sa, 1).IsZero() {
+		if !answeredAt(sa, 1).IsZero() {
+			continue
+		}
+		if n := refusedBy(sa); n != nil && n.Type == ike.NotifyInvalidMajorVersion && !p.Passed(n.At, versionWindow) {
 			return n, sa
 		}
 	}

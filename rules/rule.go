@@ -58,6 +58,7 @@ type Pass struct {
 	plans    bypassPlans // nil where nothing is remembered
 	search   ndJudged    // what the rules on neighbour discovery share
 	attempts ikeJudged   // and those on the outcome of IKE
+	silence  silenceJudged
 }
 
 type resolution struct {

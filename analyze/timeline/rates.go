@@ -80,55 +80,55 @@ type CounterRate struct {
 	Series
 }
 
-type rateKey struct {
-	host analyze.Origin
-	flow analyze.FlowKey // zero for a counter
-	name string
-}
-
 // rates holds all series, in the order in which they began.
 type rates struct {
 	flows    []*FlowRate
 	counters []*CounterRate
-	index    map[rateKey]int
+	bySPI    map[uint32][]*FlowRate // those of flows
 	beyond   int
 }
 
 func (r *rates) flow(now analyze.Sighting, e *analyze.Flow) {
-	k := rateKey{host: now.Origin.Kernel(), flow: e.Key}
-	i, ok := r.index[k]
-	if !ok {
-		if len(r.flows) >= maxSeries {
-			r.beyond++
+	host := now.Origin.Kernel()
+	for _, f := range r.bySPI[e.Key.SPI] {
+		if f.Key == e.Key && f.Host == host {
+			f.take(now, e)
 			return
 		}
-		i = r.begin(k, len(r.flows))
-		r.flows = append(r.flows, &FlowRate{Key: e.Key, Host: k.host})
 	}
-	r.flows[i].Packets += e.Packets
-	r.flows[i].add(now, e.Bytes)
+	if len(r.flows) >= maxSeries {
+		r.beyond++
+		return
+	}
+	if r.bySPI == nil {
+		r.bySPI = map[uint32][]*FlowRate{}
+	}
+	f := &FlowRate{Key: e.Key, Host: host}
+	r.flows = append(r.flows, f)
+	r.bySPI[e.Key.SPI] = append(r.bySPI[e.Key.SPI], f)
+	f.take(now, e)
+}
+
+func (f *FlowRate) take(now analyze.Sighting, e *analyze.Flow) {
+	f.Packets += e.Packets
+	f.add(now, e.Bytes)
 }
 
 func (r *rates) counter(now analyze.Sighting, name string, by uint64) {
-	k := rateKey{host: now.Origin.Kernel(), name: name}
-	i, ok := r.index[k]
-	if !ok {
-		if len(r.counters) >= maxSeries {
-			r.beyond++
+	host := now.Origin.Kernel()
+	for _, c := range r.counters {
+		if c.Name == name && c.Host == host {
+			c.add(now, by)
 			return
 		}
-		i = r.begin(k, len(r.counters))
-		r.counters = append(r.counters, &CounterRate{Name: name, Host: k.host})
 	}
-	r.counters[i].add(now, by)
-}
-
-func (r *rates) begin(k rateKey, i int) int {
-	if r.index == nil {
-		r.index = map[rateKey]int{}
+	if len(r.counters) >= maxSeries {
+		r.beyond++
+		return
 	}
-	r.index[k] = i
-	return i
+	c := &CounterRate{Name: name, Host: host}
+	r.counters = append(r.counters, c)
+	c.add(now, by)
 }
 
 // Flows returns the rates of all SPIs, in the order in which they were first

@@ -14,6 +14,8 @@ const (
 	maxKept    = keepFirst + keepPinned + keepLast
 	// maxHeld is how many are held before what is beyond the bounds is dropped.
 	maxHeld = 2 * maxKept
+	// usual is how many items most tracks have at least.
+	usual = 8
 	// near is how many neighbours of a pinned item are pinned with it, each way.
 	near = 3
 )
@@ -36,6 +38,9 @@ func (t *Track) add(i Item) int {
 	if t.pinNext > 0 {
 		t.pinNext--
 		i.pinned = true
+	}
+	if t.Items == nil {
+		t.Items = make([]Item, 0, usual)
 	}
 	t.Items = append(t.Items, i)
 	before := t.size
