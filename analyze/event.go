@@ -173,6 +173,9 @@ type Clear struct {
 	// were more (Some).
 	Packets uint64 `json:"packets"`
 	Some    bool   `json:"some,omitempty"`
+	// Was is what the packets were before this host's NAT changed them, nil where it
+	// did not or where that is not known.
+	Was *ClearKey `json:"was,omitempty"`
 }
 
 // Snapshot is the kernel's IPsec state at one moment. Large ones are split in

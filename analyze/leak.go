@@ -12,13 +12,14 @@ import (
 // LeakKind is what says that packets that went in the clear are to be protected.
 type LeakKind uint8
 
-// The kinds. All but the last are of packets on their way out.
+// The kinds. All but LeakArrives are of packets on their way out.
 const (
 	LeakNone     LeakKind = iota
 	LeakOptional          // an outbound policy with optional templates only ("level use"), and no SA
 	LeakRemoved           // an outbound policy that was removed while this host was watched
 	LeakInbound           // the inbound policy, which wants the answers protected
 	LeakArrives           // packets that come in: the inbound policy wants them protected
+	LeakChanged           // an outbound policy wants what they were before NAT changed them
 )
 
 // maxLeaks bounds the leaks kept of one pair.
@@ -29,6 +30,7 @@ const maxLeaks = 16
 type Leak struct {
 	Kind      LeakKind
 	Key       ClearKey   // of the first
+	Was       ClearKey   // the same before NAT; LeakChanged only
 	Policy    spd.Policy // that says so
 	Removed   Sighting   // when that policy went; LeakRemoved only
 	Direction Direction
@@ -62,6 +64,9 @@ func (s *State) applyClear(h *Host, e *Clear) {
 	}
 	v := s.view(h, zoned(k.Src, e.Origin), zoned(k.Dst, e.Origin))
 	l := v.leak(kind, k)
+	if kind == LeakChanged {
+		l.Was = *e.Was
+	}
 	at := Seen(e)
 	if l.Packets == 0 {
 		l.First, l.Direction, l.Removed = at.earlier(e.Start), e.Direction, removed
@@ -74,13 +79,13 @@ func (s *State) applyClear(h *Host, e *Clear) {
 // its policies let pass on purpose is none.
 func (h *Host) leak(e *Clear) (LeakKind, *spd.Policy, Sighting) {
 	k := &e.Key
-	f := spd.Flow{
-		Src: k.Src, Dst: k.Dst, Proto: k.Proto, SrcPort: k.SrcPort, DstPort: k.DstPort,
-		IfIndex: h.InterfaceIndex(e.Origin.Interface),
-	}
+	f := k.flow(h.InterfaceIndex(e.Origin.Interface))
 	switch e.Direction {
 	case DirOut:
-		return h.leakOut(f)
+		if kind, q, removed := h.leakOut(f); kind != LeakNone || e.Was == nil {
+			return kind, q, removed
+		}
+		return h.leakChanged(f, e.Was.flow(f.IfIndex))
 	case DirIn:
 		if v := h.DB.Lookup(spd.In, f); h.Owns(k.Dst) && v.Exempt == spd.NotExempt && v.Decision == spd.Protect && !offloaded(&v) {
 			return LeakArrives, v.Policies[0], Sighting{}
@@ -112,6 +117,25 @@ func (h *Host) leakOut(f spd.Flow) (LeakKind, *spd.Policy, Sighting) {
 		return LeakRemoved, &r.Policy, r.At
 	}
 	return LeakNone, nil, Sighting{}
+}
+
+// leakChanged judges packets that NAT changed on their way out: the kernel looks for
+// a policy again then (nf_xfrm_me_harder), and finds none for what they have become.
+func (h *Host) leakChanged(f, was spd.Flow) (LeakKind, *spd.Policy, Sighting) {
+	now, before := h.DB.Lookup(spd.Out, f), h.DB.Lookup(spd.Out, was)
+	if now.Exempt != spd.NotExempt || now.Decision != spd.Clear || len(now.Policies) > 0 {
+		return LeakNone, nil, Sighting{}
+	}
+	if before.Exempt != spd.NotExempt || before.Decision != spd.Protect || offloaded(&before) {
+		return LeakNone, nil, Sighting{}
+	}
+	return LeakChanged, before.Policies[0], Sighting{}
+}
+
+// flow is what a policy is looked for with, for such packets that leave by an
+// interface.
+func (k *ClearKey) flow(ifIndex int) spd.Flow {
+	return spd.Flow{Src: k.Src, Dst: k.Dst, Proto: k.Proto, SrcPort: k.SrcPort, DstPort: k.DstPort, IfIndex: ifIndex}
 }
 
 // removedFor returns the policy for a packet that was removed last.

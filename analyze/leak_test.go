@@ -74,6 +74,48 @@ func TestLeaksAreWhatNothingLetsPass(t *testing.T) {
 	}
 }
 
+// What NAT changes on its way out leaves in the clear where a policy wanted it as it
+// was, and none wants it as it is.
+func TestLeaksOfWhatNATChanges(t *testing.T) {
+	esp := spd.Template{Proto: spd.ProtoESP, Src: netip.MustParseAddr("10.0.0.1"), Dst: netip.MustParseAddr("10.0.0.2"), Mode: spd.Tunnel}
+	inner := leakPolicy(spd.Out, "10.9.0.0/24", "10.0.0.2/32", esp)
+	own := leakPolicy(spd.Out, "10.0.0.1/32", "10.0.0.2/32", esp)
+	bypass := leakPolicy(spd.Out, "10.9.0.0/24", "10.0.0.2/32")
+	bypass.Priority = 1
+	changed := &ClearKey{Src: netip.MustParseAddr("10.9.0.9"), Dst: netip.MustParseAddr("10.0.0.2"), Proto: spd.ProtoUDP, SrcPort: 9, DstPort: 53}
+	for _, c := range []struct {
+		name     string
+		policies []spd.Policy
+		was      *ClearKey
+		dir      Direction
+		want     LeakKind
+	}{
+		{"changed", []spd.Policy{inner}, changed, DirOut, LeakChanged},
+		{"changed on its way in", []spd.Policy{inner}, changed, DirIn, LeakNone},
+		{"not changed", []spd.Policy{inner}, nil, DirOut, LeakNone},
+		{"changed, and a policy wants what it is now", []spd.Policy{inner, own}, changed, DirOut, LeakNone},
+		{"changed, and nothing wants what it was", []spd.Policy{inner, bypass}, changed, DirOut, LeakNone},
+		{"changed, without policies", nil, changed, DirOut, LeakNone},
+	} {
+		s, h := leakHost(t, c.policies...)
+		head := Header{Time: time.Unix(1001, 0), Mono: 2 * time.Second, Origin: h.Origin}
+		head.Origin.Interface = "eth0"
+		k := ClearKey{Src: netip.MustParseAddr("10.0.0.1"), Dst: changed.Dst, Proto: spd.ProtoUDP, SrcPort: 1, DstPort: 53}
+		s.Apply(&Clear{Header: head, Key: k, Was: c.was, Direction: c.dir, Packets: 3})
+		got := LeakNone
+		if p := s.Pair(k.Src, k.Dst); p != nil && len(p.Views[0].Leaks) > 0 {
+			l := p.Views[0].Leaks[0]
+			got = l.Kind
+			if l.Was != *changed || len(l.Policy.Templates) == 0 {
+				t.Errorf("%s: it was %v, by %v", c.name, l.Was, &l.Policy)
+			}
+		}
+		if got != c.want {
+			t.Errorf("%s: leak %d, want %d", c.name, got, c.want)
+		}
+	}
+}
+
 // A policy that comes back is no longer a removed one; guards follow.
 func TestGuardsRememberWhatWasRemoved(t *testing.T) {
 	q := leakPolicy(spd.Out, "10.0.0.1/32", "10.0.0.2/32", spd.Template{Proto: spd.ProtoESP})

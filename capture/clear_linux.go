@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/capture/kernel"
 	"ipsecdiag/capture/netns"
 )
 
@@ -31,13 +32,17 @@ func LiveClear(ctx context.Context, opt ClearOptions) iter.Seq2[analyze.Event, e
 	return func(yield func(analyze.Event, error) bool) {
 		l := &liveClear{opt: opt, fd: -1}
 		l.meter.origin = l.originOf
+		l.nat.read = func(keys []analyze.ClearKey) (map[analyze.ClearKey]analyze.ClearKey, error) {
+			return kernel.Translations(opt.Netns, keys)
+		}
 		defer l.close()
 		for l.await(ctx) {
 			l.read()
 			if now := time.Now(); !now.Before(l.due) {
 				l.due = now.Add(liveInterval)
 				l.follow()
-				for _, c := range l.meter.flush(now.UnixNano()) {
+				told, unsure := l.meter.flush(now.UnixNano())
+				for _, c := range slices.Concat(told, l.nat.changed(unsure, now)) {
 					if !yield(c, nil) {
 						return
 					}
@@ -55,6 +60,7 @@ type liveClear struct {
 	named   map[string]int // indexes of the interfaces by the names that were asked for, -1 where gone; nil: all
 	guards  []analyze.Guard
 	meter   clearMeter
+	nat     translator
 	due     time.Time
 	failed  bool
 }

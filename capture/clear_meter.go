@@ -7,8 +7,12 @@ import (
 	"ipsecdiag/analyze/spd"
 )
 
-// maxClearKeys bounds the keys of one interval.
-const maxClearKeys = 64
+// maxClearKeys bounds the keys of one interval; maxUnsure those of them that no
+// guard means as they are.
+const (
+	maxClearKeys = 64
+	maxUnsure    = 16
+)
 
 // clearMeter counts packets in the clear by key, direction and interface, for one
 // interval.
@@ -16,7 +20,8 @@ type clearMeter struct {
 	origin func(index int) analyze.Origin
 	counts map[clearMeterKey]*analyze.Clear
 	order  []*analyze.Clear
-	some   bool // there were more
+	unsure []*analyze.Clear // may be what a guard means, changed by NAT
+	some   bool             // there were more
 	packet analyze.Packet
 }
 
@@ -26,19 +31,23 @@ type clearMeterKey struct {
 	index int
 }
 
-// take counts a packet, given from its network header on, if a guard means it.
+// take counts a packet, given from its network header on, if a guard means it or
+// may have meant it.
 func (m *clearMeter) take(guards []analyze.Guard, data []byte, dir analyze.Direction, index int, at int64) {
 	link := analyze.LinkRaw
 	if err := m.packet.Decode(link, data); err != nil {
 		return
 	}
 	k, ok := clearKey(&m.packet)
-	if !ok || !guarded(guards, k, dir) {
+	sure := ok && guarded(guards, k, dir)
+	if !ok || !sure && !aimed(guards, k, dir) {
 		return
 	}
 	mk := clearMeterKey{k, dir, index}
 	c := m.counts[mk]
 	switch {
+	case c == nil && !sure && len(m.unsure) >= maxUnsure:
+		return
 	case c == nil && len(m.counts) >= maxClearKeys:
 		m.some = true
 		return
@@ -49,20 +58,25 @@ func (m *clearMeter) take(guards []analyze.Guard, data []byte, dir analyze.Direc
 			m.counts = map[clearMeterKey]*analyze.Clear{}
 		}
 		m.counts[mk] = c
-		m.order = append(m.order, c)
+		if sure {
+			m.order = append(m.order, c)
+		} else {
+			m.unsure = append(m.unsure, c)
+		}
 	}
 	c.End = unixTime(at)
 	c.Packets++
 }
 
-// flush ends the interval.
-func (m *clearMeter) flush(at int64) []*analyze.Clear {
-	out := m.order
-	for _, c := range out {
+// flush ends the interval. Unsure are packets that a guard means only if NAT has
+// changed them.
+func (m *clearMeter) flush(at int64) (told, unsure []*analyze.Clear) {
+	told, unsure = m.order, m.unsure
+	for _, c := range slices.Concat(told, unsure) {
 		c.Time, c.Some = unixTime(at), m.some
 	}
-	m.counts, m.order, m.some = nil, nil, false
-	return out
+	m.counts, m.order, m.unsure, m.some = nil, nil, nil, false
+	return told, unsure
 }
 
 // clearKey reads the key of a packet that is neither ESP, AH, IKE nor neighbour
@@ -94,6 +108,15 @@ const (
 	protoSCTP    = 132
 	protoUDPLite = 136
 )
+
+// aimed reports whether a packet goes where a guard for what leaves looks, from
+// another source than it means: NAT may have changed that.
+func aimed(guards []analyze.Guard, k analyze.ClearKey, dir analyze.Direction) bool {
+	return dir == analyze.DirOut && slices.ContainsFunc(guards, func(g analyze.Guard) bool {
+		s := &g.Selector
+		return g.Direction == dir && s.Dst.Contains(k.Dst) && !s.Src.Contains(k.Src) && (s.Proto == 0 || s.Proto == k.Proto)
+	})
+}
 
 // guarded reports whether a guard of that direction selects the packet.
 func guarded(guards []analyze.Guard, k analyze.ClearKey, dir analyze.Direction) bool {

@@ -17,20 +17,24 @@ var PlaintextLeak = &Rule{
 	Doc: Doc{
 		Symptom: "Everything works, or one end complains of packets it will not take; and on the wire anybody can read what should be ESP.",
 		Cause: "The policy that protected the traffic was removed, by hand or with its connection; or it is optional (level use), so that without " +
-			"an SA the packet goes out as it is; or only the other direction has a policy.",
+			"an SA the packet goes out as it is; or only the other direction has a policy; or NAT (masquerading) on the host gives the packet " +
+			"another source on its way out, and no policy is for that.",
 		Recognised: "While watch runs it looks on its interfaces for packets in the clear between hosts that policies are about: never " +
 			"ESP, AH, IKE, neighbour discovery, what a bypass lets pass on purpose, what an interface shows that wraps it later (xfrm, vti, " +
 			"gre …), or what a card encrypts. At least three of them over 2 s: an optional policy selects them and there is no SA " +
 			"(certain); the policy for them was removed while it was watched (likely, certain where the inbound policy still wants the " +
 			"answers protected or the other end's does); the inbound policy alone wants protection (likely, certain with the other " +
-			"end's). On the receiving side: packets come in the clear that its policy wants protected, no ESP comes with them, and " +
+			"end's); the kernel's table of tracked connections tells that NAT changed what a policy selects into what none does (certain; " +
+			"only where /proc/net/nf_conntrack can be read). On the receiving side: packets come in the clear that its policy wants protected, no ESP comes with them, and " +
 			"XfrmInTmplMismatch rises. What was protected shows in the clear as well once it is decrypted: inbound packets beside ESP " +
 			"are never told. At most 32 selectors are looked for, and of very much traffic a part. A capture file alone never tells.",
-		Remedy: "Put the policy back, or have the daemon do it; make it required instead of optional; see that both directions have one. What " +
+		Remedy: "Put the policy back, or have the daemon do it; make it required instead of optional; see that both directions have one; take what a policy protects " +
+			"out of masquerading (nft: \"rt ipsec exists accept\" before it; iptables: -m policy --dir out --pol none on the rule). What " +
 			"was in the clear must be held to be read: change passwords and keys that went over it.",
 		Sources: []string{
 			"RFC 4301 section 4.4.1 (PROTECT, BYPASS, DISCARD), section 5.1 (outbound), section 5.2 (inbound)",
 			"Linux net/xfrm/xfrm_policy.c: xfrm_tmpl_resolve_one (optional templates), __xfrm_policy_check",
+			"Linux net/netfilter/nf_nat_proto.c: nf_nat_ipv4_out (nf_xfrm_me_harder: the policy is looked for again after NAT); nft(8): rt ipsec",
 			"setkey(8): level use",
 		},
 	},
@@ -106,7 +110,7 @@ func reportLeak(p *Pass, l *analyze.Leak) {
 	demands := peerDemands(p, l)
 	inbound := p.Host.DB.Lookup(spd.In, reversed(flowOf(l)))
 	switch {
-	case l.Kind == analyze.LeakOptional, l.Kind == analyze.LeakArrives, demands != nil:
+	case l.Kind == analyze.LeakOptional, l.Kind == analyze.LeakArrives, l.Kind == analyze.LeakChanged, demands != nil:
 		f.Confidence = Certain
 	case l.Kind == analyze.LeakRemoved && inbound.Decision == spd.Protect:
 		f.Confidence = Certain
@@ -163,6 +167,10 @@ func leakWords(l *analyze.Leak) (title, explanation string) {
 		return "traffic leaves in the clear that must come in protected", capitalised(what) + fmt.Sprintf(": no outbound policy is for them, though %s wants "+
 			"the other direction protected.", policyWords(&l.Policy))
 	}
+	if l.Kind == analyze.LeakChanged {
+		return "NAT changes packets, and they leave in the clear", capitalised(what) + fmt.Sprintf(": NAT on this host changes them on their way out. "+
+			"They were %s, which %s wants protected; for what they have become there is no policy.", l.Was, policyWords(&l.Policy))
+	}
 	return "packets come in the clear that must be protected", fmt.Sprintf("Packets of %s come in the clear (%s), and no ESP comes with them: %s has sent them so. %s wants them "+
 		"protected and drops them.", l.Key, plural(l.Packets, "packet"), l.Key.Src, capitalised(policyWords(&l.Policy)))
 }
@@ -175,6 +183,8 @@ func leakEvidence(p *Pass, l *analyze.Leak) []Evidence {
 	switch l.Kind {
 	case analyze.LeakRemoved:
 		ev = append(ev, Saw(l.Removed, "removed: %s", &l.Policy))
+	case analyze.LeakChanged:
+		ev = append(ev, Saw(l.Last, "before NAT: %s (tracked connection)", l.Was), p.SawPolicy(&l.Policy))
 	case analyze.LeakArrives:
 		if lost, _, last := p.Host.Rise(analyze.XfrmInTmplMismatch, l.First.Mono-leakRecent); lost > 0 {
 			ev = append(ev, Saw(last, "%s has risen by %d", analyze.XfrmInTmplMismatch, lost))
@@ -206,6 +216,14 @@ func leakRemedies(p *Pass, l *analyze.Leak) []remedy.Remedy {
 			t.Src, t.Dst, t.SPI = t.Dst, t.Src, 0
 		}
 		return []remedy.Remedy{policyRemedy(p.Host, "add-policy", "add the outbound policy, if no daemon is to do it", remedy.AddPolicy, &c)}
+	}
+	if l.Kind == analyze.LeakChanged {
+		return []remedy.Remedy{{
+			Action: "exempt-from-nat", Params: map[string]string{"host": l.Key.Src.String()},
+			Title: "find the rule that changes them, and let what a policy protects pass before it: nft: \"rt ipsec exists accept\" in its chain; " +
+				"iptables: -m policy --dir out --pol none on the rule itself",
+			Command: "nft -a list ruleset",
+		}}
 	}
 	return []remedy.Remedy{{
 		Action: "watch", Params: map[string]string{"host": l.Key.Src.String()},
