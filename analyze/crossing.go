@@ -119,6 +119,7 @@ func (s *State) align(a *Alignment) {
 		observers: a.Observers, owners: s.hosts, flights: map[uint64][]*flight{},
 		early: map[uint64][]*arrival{}, received: map[espReceived]*espCount{}, byKey: map[CrossingKey]*Crossing{},
 	}
+	s.ends = a.ends()
 }
 
 // active reports whether there is anything to follow.

@@ -48,6 +48,7 @@ type Host struct {
 	Starved *Starvation
 
 	order     uint32   // among the hosts
+	ended     Sighting // when its last file ended; zero before
 	jumped    Sighting // as ClockJumped, also after Changed
 	ahead     int64    // what the wall clock showed when Mono was 0, by the last event; nanoseconds since 1970
 	sas       saHistory

@@ -50,6 +50,7 @@ type State struct {
 	senderLog []flowSender
 	joiner    reassembler
 	across    crossings
+	ends      map[Origin]time.Time
 	sharedIKE map[hostPair]bool // observers that saw messages of one IKE SA
 	scratch   Packet
 	trace     Trace
@@ -109,6 +110,7 @@ func (s *State) Apply(e Event) {
 		s.judged.rouseAll()
 	case *Tick:
 		s.retire()
+		s.endHosts()
 		s.across.tick(s.Now.Mono)
 	default:
 		s.applySeen(e)
@@ -138,7 +140,7 @@ func (s *State) applySeen(e Event) {
 		s.Evicted++
 		return
 	}
-	h.seen[1] = s.Now.Mono
+	h.seen[1], h.ended = s.Now.Mono, Sighting{}
 	h.noteClock(s.Now)
 	switch e := e.(type) {
 	case *Frame:

@@ -37,7 +37,7 @@ type auditor struct {
 // auditDue asks the audits of every host on which something is to be audited.
 func (e *Engine) auditDue() {
 	for _, h := range e.State.Hosts {
-		if h.Generation > 0 && e.auditor(h).due(h, e.State.Now.Mono) {
+		if h.Generation > 0 && e.auditor(h).due(h, e.State.NowAt(h).Mono) {
 			e.audit(h)
 		}
 	}
@@ -88,7 +88,7 @@ func (a *auditor) due(h *analyze.Host, now time.Duration) bool {
 // audit asks every rule that audits of one host.
 func (e *Engine) audit(h *analyze.Host) {
 	a := e.auditor(h)
-	a.generation, a.asked, a.unquiet, a.again = h.Generation, e.State.Now.Mono, 0, 0
+	a.generation, a.asked, a.unquiet, a.again = h.Generation, e.State.NowAt(h).Mono, 0, 0
 	notes := new(auditNotes)
 	for _, r := range e.rules {
 		if r.Audit == nil {

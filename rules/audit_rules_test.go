@@ -206,6 +206,25 @@ func TestSALifetimeEndsWhileWatching(t *testing.T) {
 	wantOutputs(t, ticks(e, 1, 300), "110 "+subject+" open")
 }
 
+// TestALifetimeIsNotJudgedAfterTheRecording: what became of an SA after its host's file
+// ended nobody has seen, though the other end's goes on.
+func TestALifetimeIsNotJudgedAfterTheRecording(t *testing.T) {
+	s := kernelOf([]spd.Policy{protect(spd.Out, g, t1, 0), protect(spd.In, t1, g, 0)}, esp("fd00::1", "fd00::2", 1, 0), esp("fd00::2", "fd00::1", 2, 0))
+	s.Header = at("glass", 0)
+	for i := range s.SAs {
+		s.SAs[i].Used.AddTime, s.SAs[i].Limits.SoftAdd = uint64(epoch.Unix())-100, 150
+	}
+	e := NewEngine(analyze.NewState(analyze.Limits{}), []*Rule{SAOrphaned})
+	both := twoFiles(9)
+	both.Observers[0].To = epoch.Add(20 * time.Second)
+	e.Apply(both)
+	e.Apply(s)
+	wantOutputs(t, ticks(e, 1, 300))
+	if late := e.Audit(); len(late) > 0 {
+		t.Errorf("at the end %+v is found", late)
+	}
+}
+
 func TestListenerMissing(t *testing.T) {
 	both := []spd.Policy{protect(spd.Out, g, t1, 0), protect(spd.In, t1, g, 0)}
 	there, back := esp("fd00::1", "fd00::2", 0x1001, 0), esp("fd00::2", "fd00::1", 0x1002, 0)

@@ -154,7 +154,7 @@ func (e *Engine) prepare(p Pass) *Pass {
 
 // ask asks one rule.
 func (e *Engine) ask(r *Rule, check func(*Pass), p *Pass) {
-	p.Rule, p.Now, p.plans = r, e.State.Now.Mono, e.plans
+	p.Rule, p.Now, p.plans = r, e.State.NowAt(p.Host).Mono, e.plans
 	p.reports, p.resolved, p.others, p.more = p.reports[:0], p.resolved[:0], nil, 0
 	p.found = len(e.byRule) > 0 && len(e.byRule[r.ID]) > 0
 	check(p)

@@ -69,6 +69,7 @@ func resolveOneWay(p *Pass) {
 // lostFlow is a flow that one observer saw leave and another did not see arrive.
 type lostFlow struct {
 	*analyze.FlowTotal
+	packets      uint64 // while the other watched
 	sent, missed *analyze.View
 	certain      bool
 }
@@ -96,13 +97,23 @@ func lostDirections(p *Pass) (lost []lostFlow, elsewhere bool) {
 // arrive at that of the other, which was watching and got other packets from there.
 func lostBetween(p *Pass, from, to *analyze.View) (lost lostFlow, ok bool) {
 	for _, f := range from.Flows {
-		if f.Packets < oneWayLeast || !outbound(from, f) || f.Last.Mono-f.First.Mono < oneWayAfter || p.Exceeded(f.Last, staleAfter/2) ||
+		n, until := sentWhile(p, f, to.Host)
+		if n < oneWayLeast || !outbound(from, f) || until-f.First.Mono < oneWayAfter || p.reached(until+staleAfter/2+1) ||
 			!to.Host.Watched(f.First.Mono, f.First.Mono+oneWayAfter) || !reached(to, f) || came(to, f) || !forLink(p, from, to, f) {
 			continue
 		}
-		lost, ok = lostFlow{f, from, to, to.Host.KernelSeen && oneDevice(to.Host)}, true
+		lost, ok = lostFlow{f, n, from, to, to.Host.KernelSeen && oneDevice(to.Host)}, true
 	}
 	return lost, ok
+}
+
+// sentWhile returns how many packets of a flow left while another host was still
+// recorded, and when the last of them did.
+func sentWhile(p *Pass, f *analyze.FlowTotal, to *analyze.Host) (n uint64, until time.Duration) {
+	if end := p.State.NowAt(to).Mono; p.State.Over(to) && end < f.Last.Mono {
+		return f.PacketsBetween(f.First.Mono-1, end), end
+	}
+	return f.Packets, f.Last.Mono
 }
 
 // forLink reports whether both ends are known to be of the same link: they belong
@@ -177,7 +188,7 @@ func reportLost(p *Pass, lost []lostFlow) {
 		if !l.certain {
 			f.Confidence = Likely
 		}
-		words = append(words, fmt.Sprintf("%s has sent %s to %s under %s, and not one has arrived there", l.Key.Src, plural(l.Packets, "packet"), l.Key.Dst,
+		words = append(words, fmt.Sprintf("%s has sent %s to %s under %s, and not one has arrived there", l.Key.Src, plural(l.packets, "packet"), l.Key.Dst,
 			flowWords(l.Key)))
 		f.Evidence = append(f.Evidence, flowEvidence(l.FlowTotal)...)
 		f.Evidence = append(f.Evidence, Saw(otherSign(l.missed, l.FlowTotal), "the latest that came here from %s, and no %s", l.Key.Src, flowWords(l.Key)))

@@ -51,7 +51,7 @@ func checkIKESimultaneous(p *Pass) {
 		}
 	case !p.Passed(a.up, simultaneousStands) || !p.Passed(b.up, simultaneousStands):
 	case known && len(twins) == 0:
-		p.ResolvePair(p.State.Now, "the kernel has no SA twice")
+		p.ResolvePair(nowAt(p, p.Host), "the kernel has no SA twice")
 	case !known && standing > 2: // several connections between the two
 	default:
 		reportSimultaneous(p, a, b, twins)

@@ -123,10 +123,10 @@ func judgeResolution(p *Pass, r *analyze.Resolution) ndCase {
 
 // targetKernel returns the kernel that owns an end of a search, mostly the
 // target, among all observers of the pair: what it says of its own advertisement
-// outweighs what the wire suggests.
+// outweighs what the wire suggests. One whose recording is over says nothing any more.
 func targetKernel(p *Pass, target netip.Addr) *analyze.Host {
 	for _, o := range p.views() {
-		if o.Host.KernelSeen && o.Host.Owns(target) {
+		if o.Host.KernelSeen && o.Host.Owns(target) && (o.Host == p.Host || !p.State.Over(o.Host)) {
 			return o.Host
 		}
 	}
@@ -307,7 +307,7 @@ func ndOver(p *Pass) (at analyze.Sighting, words string, ok bool) {
 
 // nowAt is this moment at a host.
 func nowAt(p *Pass, h *analyze.Host) analyze.Sighting {
-	at := p.State.Now
+	at := p.State.NowAt(h)
 	at.Origin, at.Number = h.Origin, 0
 	return at
 }

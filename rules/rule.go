@@ -44,7 +44,8 @@ type Pass struct {
 	State *analyze.State
 	View  *analyze.View // nil in CheckHost and Audit
 	Host  *analyze.Host
-	Now   time.Duration // event time, Mono
+	// Now is the event time, Mono: of a host whose recording is over, when that ended.
+	Now time.Duration
 
 	voice    voice
 	found    bool // the rule has found something, be it elsewhere
