@@ -151,6 +151,11 @@ func does(p *spd.Policy, n nat) string {
 	var s []string
 	for _, t := range p.Templates {
 		t.ReqID, t.SPI = 0, 0
+		if t.Proto == spd.ProtoIPComp {
+			// What is too short to gain by it goes uncompressed (RFC 3173 section 2.2), so
+			// that a receiver must not insist on it: strongSwan has level use for in alone.
+			t.Optional = false
+		}
 		if t.Mode != spd.Tunnel {
 			t.Src, t.Dst = unspecified(t.Family), unspecified(t.Family)
 		}

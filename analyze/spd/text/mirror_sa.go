@@ -36,13 +36,14 @@ func (m *mirror) sas() {
 }
 
 // group sorts the SAs of the common pairs by direction. Larval ones, and SPIs that
-// IKE has reserved and not keyed yet, are not anybody's configuration.
+// IKE has reserved and not keyed yet, are not anybody's configuration, nor are those of
+// IP in IP that the kernel makes for tunnels with IPComp (ipcomp_tunnel_create).
 func (m *mirror) group(r *Result, n nat) (map[flow][]*spd.SA, []flow) {
 	out := map[flow][]*spd.SA{}
 	var order []flow
 	for i := range r.DB.SAs {
 		s := &r.DB.SAs[i]
-		if s.SPI == 0 || s.Reserved() || !m.common[n.pair(s.Src, s.Dst)] {
+		if s.SPI == 0 || s.Reserved() || !configured(s.Proto) || !m.common[n.pair(s.Src, s.Dst)] {
 			continue
 		}
 		f := n.flow(s)
@@ -52,6 +53,10 @@ func (m *mirror) group(r *Result, n nat) (map[flow][]*spd.SA, []flow) {
 		out[f] = append(out[f], s)
 	}
 	return out, order
+}
+
+func configured(proto uint8) bool {
+	return proto == spd.ProtoESP || proto == spd.ProtoAH || proto == spd.ProtoIPComp
 }
 
 func (m *mirror) flow(f flow, local, peer []*spd.SA) {
