@@ -118,17 +118,18 @@ type envelope struct {
 	Data    json.RawMessage `json:"data"`
 }
 
-// EncodeEvent returns e as one line of versioned JSON without a line feed.
+// EncodeEvent returns e as one line of versioned PlainJSON without a line feed.
 func EncodeEvent(e Event) ([]byte, error) {
 	data, err := json.Marshal(e)
 	if err != nil {
 		return nil, fmt.Errorf("encode %s event: %w", KindOf(e), err)
 	}
 	h := e.Head()
-	return json.Marshal(envelope{
+	line, err := json.Marshal(envelope{
 		Version: CodecVersion, Kind: KindOf(e), Time: h.Time.UTC(), Mono: h.Mono,
 		Seq: h.Seq, Number: h.Number, Origin: h.Origin, Data: data,
 	})
+	return PlainJSON(line), err
 }
 
 // DecodeEvent reads what EncodeEvent wrote. The error wraps ErrUnknownEvent for

@@ -72,7 +72,7 @@ func (r *Recorder) begin() error {
 		Format: recordingFormat, Version: recordingVersion, Program: r.options.Version,
 		Host: r.options.Host, Netns: r.options.Netns, Kernel: r.options.Kernel, Started: r.options.Start.UTC(),
 	}
-	message := fmt.Sprintf("ipsecdiag %s begins to record on %s", r.options.Version, r.options.Host)
+	message := fmt.Sprintf("ipsecdiag %s begins to record on %s", r.options.Version, analyze.Printable(r.options.Host))
 	if err := r.writeJSON(fieldHeader, header, message, r.at); err != nil {
 		return err
 	}

@@ -152,7 +152,7 @@ func (r *Recorder) writeJSON(field string, value any, message string, at int64) 
 		return err
 	}
 	r.beginJournal(message, at)
-	r.scratch = appendField(r.scratch, field, string(blob))
+	r.scratch = appendField(r.scratch, field, string(analyze.PlainJSON(blob)))
 	return r.endJournal()
 }
 

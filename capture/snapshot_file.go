@@ -27,10 +27,7 @@ type snapshotDocument struct {
 
 // WriteSnapshot writes a snapshot as JSON that ReadStates reads.
 func WriteSnapshot(w io.Writer, s *analyze.Snapshot) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(snapshotDocument{snapshotVersion, s.Time.UTC(), s.Origin, s.KernelState})
+	return analyze.WriteJSON(w, snapshotDocument{snapshotVersion, s.Time.UTC(), s.Origin, s.KernelState}, true)
 }
 
 // ErrNotSnapshot is returned for JSON that is no snapshot.

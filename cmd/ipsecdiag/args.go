@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"ipsecdiag/rules"
+	"ipsecdiag/rules/report"
 	"ipsecdiag/rules/terms"
 )
 
@@ -49,11 +50,12 @@ func completeFlag(cmd *cobra.Command, flag string, values []string) {
 }
 
 // completeInterfaces names the interfaces of this host, or of the namespace that
-// --netns names if that may be entered, and not those given already.
+// --netns names if that may be entered, and not those given already, nor any whose
+// name a terminal might obey.
 func completeInterfaces(cmd *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	var names []string
 	add := func(name string) {
-		if !slices.Contains(args, name) {
+		if !slices.Contains(args, name) && report.Clean(name) == name {
 			names = append(names, name)
 		}
 	}
@@ -77,7 +79,9 @@ func completeNetns(*cobra.Command, []string, string) ([]string, cobra.ShellCompD
 	var names []string
 	entries, _ := os.ReadDir("/run/netns")
 	for _, e := range entries {
-		names = append(names, e.Name())
+		if name := e.Name(); report.Clean(name) == name {
+			names = append(names, name)
+		}
 	}
 	return names, cobra.ShellCompDirectiveNoFileComp
 }

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+
+	"ipsecdiag/rules/report"
 )
 
 // errDeclined ends a run to which somebody has said no.
@@ -27,7 +29,7 @@ func (r *fixRun) ask(ctx context.Context, steps int) error {
 	if r.netns != "" {
 		where += ", namespace " + r.netns
 	}
-	fmt.Fprintf(r.io.err, "\nApply %s on %s? [y/N] ", what, where)
+	fmt.Fprintf(r.io.err, "\nApply %s on %s? [y/N] ", what, report.Clean(where))
 	line := make(chan string, 1) // a read of a terminal cannot be interrupted
 	go func() {
 		s, _ := bufio.NewReader(r.io.in).ReadString('\n')

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"ipsecdiag/analyze"
 	"ipsecdiag/rules/remedy"
 	"ipsecdiag/rules/remedy/apply"
 	"ipsecdiag/rules/report"
@@ -63,7 +64,7 @@ func runFixList(o *fixOptions, all bool, io streams) error {
 		})
 	}
 	if o.format == formatJSON {
-		return errors.Join(err, writeJSON(io.out, document))
+		return errors.Join(err, analyze.WriteJSON(io.out, document, true))
 	}
 	if len(lines) == 0 && err == nil {
 		r.tell("Nothing that was applied stands.")

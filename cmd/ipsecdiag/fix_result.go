@@ -1,13 +1,13 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
+	"ipsecdiag/analyze"
 	"ipsecdiag/rules/remedy"
 	"ipsecdiag/rules/remedy/apply"
 	"ipsecdiag/rules/report"
@@ -100,14 +100,7 @@ func (r *fixRun) finish(err error) error {
 	if err != nil && !errors.Is(err, errFound) {
 		r.result.Error = oneLine(err)
 	}
-	return errors.Join(err, writeJSON(r.io.out, r.result))
-}
-
-func writeJSON(w io.Writer, v any) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(v)
+	return errors.Join(err, analyze.WriteJSON(r.io.out, r.result, true))
 }
 
 // applied says that a plan is applied, and how to take it back.

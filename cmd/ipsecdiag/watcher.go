@@ -17,6 +17,7 @@ import (
 	"ipsecdiag/cmd/ipsecdiag/live"
 	"ipsecdiag/cmd/ipsecdiag/metrics"
 	"ipsecdiag/rules"
+	"ipsecdiag/rules/report"
 )
 
 // watcher is one run of watch.
@@ -61,7 +62,7 @@ func newWatcher(o watchOptions, io streams, end context.CancelCauseFunc) *watche
 
 // announce says in a line what is watched.
 func (w *watcher) announce(what string) {
-	fmt.Fprintf(w.io.err, "watching %s%s; Ctrl-C ends it\n", what, w.counting)
+	fmt.Fprintf(w.io.err, "watching %s%s; Ctrl-C ends it\n", report.Clean(what), report.Clean(w.counting))
 }
 
 // countsESP notes, for the first line, who counts ESP and AH.
@@ -252,9 +253,9 @@ func (w *watcher) summarize() {
 		fmt.Fprint(w.io.err, "\r") // over the ^C
 	}
 	fmt.Fprintf(w.io.err, "watched for %v: %d control frames, %d ESP or AH packets, %s\nfindings: %d open, %d resolved\n",
-		time.Since(w.began).Round(100*time.Millisecond), s.Frames, s.Packets, losses(s), open, resolved)
+		time.Since(w.began).Round(100*time.Millisecond), s.Frames, s.Packets, report.Clean(losses(s)), open, resolved)
 	for _, file := range w.recorded {
-		fmt.Fprintln(w.io.err, recordedTo(file))
+		fmt.Fprintln(w.io.err, report.Clean(recordedTo(file)))
 	}
 }
 

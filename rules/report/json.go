@@ -1,9 +1,9 @@
 package report
 
 import (
-	"encoding/json"
 	"io"
 
+	"ipsecdiag/analyze"
 	"ipsecdiag/rules"
 	"ipsecdiag/rules/remedy"
 )
@@ -26,19 +26,11 @@ func JSON(w io.Writer, findings []rules.Finding, sum Summary) error {
 	}
 	d.Summary.Hosts, d.Summary.Kernels = filled(sum.Hosts), filled(sum.Kernels)
 	d.Summary.Losses = filled(sum.Losses)
-	e := encoder(w)
-	e.SetIndent("", "  ")
-	return e.Encode(d)
+	return analyze.WriteJSON(w, d, true)
 }
 
 // JSONLine writes one finding as one line.
-func JSONLine(w io.Writer, f rules.Finding) error { return encoder(w).Encode(normal(f)) }
-
-func encoder(w io.Writer) *json.Encoder {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	return e
-}
+func JSONLine(w io.Writer, f rules.Finding) error { return analyze.WriteJSON(w, normal(f), false) }
 
 // normal brings a finding into the form that the contract promises: arrays and
 // objects are never null, times are UTC.

@@ -1,9 +1,9 @@
 package report
 
 import (
-	"encoding/json"
 	"io"
 
+	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/spd"
 )
 
@@ -78,10 +78,7 @@ func LookupJSON(w io.Writer, lookups []Lookup, d Devices) error {
 	for i := range lookups {
 		doc.Lookups = append(doc.Lookups, answerOf(&lookups[i], d))
 	}
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	return e.Encode(doc)
+	return analyze.WriteJSON(w, doc, true)
 }
 
 func answerOf(k *Lookup, d Devices) lookupAnswer {

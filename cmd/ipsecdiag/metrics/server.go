@@ -13,6 +13,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"ipsecdiag/analyze"
 )
 
 // Address returns where to listen for what a user gave: a port alone is one of
@@ -92,10 +94,11 @@ func handler(c prometheus.Collector, version string) http.Handler {
 	return mux
 }
 
-// valid makes labels what Prometheus accepts: UTF-8. They may be captured.
+// valid makes labels what Prometheus accepts, UTF-8, and what may be shown: they may
+// be captured.
 func valid(labels []string) []string {
 	for i, l := range labels {
-		labels[i] = strings.ToValidUTF8(l, "?")
+		labels[i] = analyze.Printable(l)
 	}
 	return labels
 }

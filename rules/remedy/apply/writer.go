@@ -9,6 +9,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"ipsecdiag/analyze"
 )
 
 // writer adds records to one application's file. Each is on the disk before put
@@ -103,7 +105,7 @@ func (w *writer) put(r record) error {
 	r.Time = w.j.now()
 	b, err := json.Marshal(r)
 	if err == nil {
-		_, err = w.f.Write(append(b, '\n'))
+		_, err = w.f.Write(append(analyze.PlainJSON(b), '\n'))
 	}
 	if err == nil {
 		err = w.f.Sync()
