@@ -64,7 +64,7 @@ func TestIfcfgFilesOfBothEndsMirrorEachOther(t *testing.T) {
 // TestMirrorOfCompression has what strongSwan installs for compress = yes: the template
 // of IPComp is optional on the way in, and packets that do not shrink go without it.
 func TestMirrorOfCompression(t *testing.T) {
-	const sas = "src fd00::1 dst fd00::2\n\tproto comp spi 0x0000c0de reqid 1 mode tunnel\n\treplay-window 0\n\tcomp deflate 0x\n" +
+	sas := "src fd00::1 dst fd00::2\n\tproto comp spi 0x0000c0de reqid 1 mode tunnel\n\treplay-window 0\n\tcomp deflate 0x\n" +
 		"src fd00::1 dst fd00::2\n\tproto esp spi 0xc0000001 reqid 1 mode transport\n\treplay-window 32\n\tauth-trunc hmac(sha256) 0x" + strings.Repeat("00", 32) + " 128\n\tenc cbc(aes) " + key16 + "\n"
 	policy := func(dir, level string) string {
 		return "src fd01::/64 dst fd02::/64\n\tdir " + dir + " priority 375423\n\ttmpl src fd00::1 dst fd00::2\n\t\tproto comp reqid 1 mode tunnel\n" + level +
