@@ -18,6 +18,9 @@ func restrictCalls(calls Calls) error {
 	if calls == AllCalls {
 		return nil
 	}
+	if builtWithCgo {
+		return errors.New("the C library makes calls of its own (build with CGO_ENABLED=0)")
+	}
 	if !seccomp.Supported() {
 		return errors.New("this kernel has none")
 	}

@@ -45,9 +45,10 @@ func Process(o Options) (State, error) {
 }
 
 // everyThread makes a system call on all threads of the process: credentials are
-// each thread's own in Linux.
+// each thread's own in Linux. The further arguments of prctl must be 0, which psx
+// leaves to chance where it is built with cgo.
 func everyThread(call, a, b, c uintptr) error {
-	if _, _, errno := psx.Syscall3(call, a, b, c); errno != 0 {
+	if _, _, errno := psx.Syscall6(call, a, b, c, 0, 0, 0); errno != 0 {
 		return errno
 	}
 	return nil
