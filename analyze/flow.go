@@ -108,14 +108,14 @@ func (v *View) flow(k FlowKey) *FlowTotal {
 func (s *State) newFlow(v *View, k FlowKey) *FlowTotal {
 	f := &FlowTotal{Key: k}
 	v.Flows = appendBounded(v.Flows, f, maxFlows)
-	name := flowSender{k.Src, k.SPI, v.Host.order, k.Proto}
+	name := f.sender(v.Host)
 	if o := s.senders[name]; o != nil {
 		if o.Key.Dst != k.Dst {
 			o.Shared, f.Shared = true, true
 		}
 		return f
 	}
-	for len(s.senderLog) >= maxSPIs {
+	for len(s.senderLog) >= s.limits.spis() {
 		delete(s.senders, s.senderLog[0])
 		s.senderLog = s.senderLog[1:]
 	}
@@ -129,6 +129,11 @@ type flowSender struct {
 	spi   uint32
 	host  uint32 // Host.order
 	proto uint8
+}
+
+// sender returns who sends under the flow's SPI.
+func (f *FlowTotal) sender(h *Host) flowSender {
+	return flowSender{f.Key.Src, f.Key.SPI, h.order, f.Key.Proto}
 }
 
 // addFlow adds an interval, and returns when its last packet was seen.

@@ -12,6 +12,10 @@ import (
 const (
 	maxOffers     = 2048
 	maxOfferBytes = 4096 // of an SA payload; strongSwan's longest by default has 600
+	// maxOffersSize bounds all of them together, about, bytes. Read, an offer takes
+	// offerSize times its length: each transform has eight bytes at least.
+	maxOffersSize = 32 << 20
+	offerSize     = 12
 )
 
 // offer is what an SA payload in the clear says; all IKE SAs in which the same was
@@ -30,6 +34,8 @@ type offers struct {
 	known map[string]*offer
 	ring  []*offer
 	hand  int
+	size  int // about, bytes
+	most  int // that size may be; 0: nobody bounds it
 }
 
 // Offered returns what the initiator proposed for the IKE SA when it last did, in
@@ -88,21 +94,29 @@ func (o *offers) put(key string, proposals []ike.Proposal) *offer {
 			made.algorithms = append(made.algorithms, t.Algorithms()...)
 		}
 	}
-	o.known[key] = made
-	if len(o.ring) < maxOffers {
-		o.ring = append(o.ring, made)
-		return made
+	for len(o.ring) >= maxOffers || (o.most > 0 && o.size > o.most && len(o.ring) > 1) {
+		o.giveUp()
 	}
+	o.known[key] = made
+	o.ring = append(o.ring, made)
+	o.size += offerSize * len(key)
+	return made
+}
+
+// giveUp gives up an offer that was not seen again for long.
+func (o *offers) giveUp() {
+	o.hand %= len(o.ring)
 	for o.ring[o.hand].used {
 		o.ring[o.hand].used = false
 		o.hand = (o.hand + 1) % len(o.ring)
 	}
-	old := o.ring[o.hand]
+	old, last := o.ring[o.hand], len(o.ring)-1
 	delete(o.known, old.key)
+	o.size -= offerSize * len(old.key)
 	old.proposals, old.algorithms = nil, nil
-	o.ring[o.hand] = made
-	o.hand = (o.hand + 1) % len(o.ring)
-	return made
+	o.ring[o.hand], o.ring[last] = o.ring[last], nil
+	o.ring = o.ring[:last]
+	o.hand++
 }
 
 // cloneProposals copies an offer out of its message, which would be kept with it.

@@ -36,6 +36,7 @@ type Pair struct {
 	Order uint64 // pairs in the order in which they were first seen
 	Views []*View
 
+	regard    regard
 	forgotten bool // evicted
 }
 
@@ -71,6 +72,7 @@ type View struct {
 	latest  Run
 	unicast [2]Sighting // last frame from Key.A to Key.B, and from B to A
 	touched time.Duration
+	weight  int // bytes, as last weighed
 	standing
 }
 

@@ -14,6 +14,8 @@ const (
 	maxReassemblies = 256
 	maxFragments    = 64
 	reassemblyTime  = 60 * time.Second
+	// maxPieces bounds all fragments together, bytes.
+	maxPieces = maxReassemblies * maxDatagram
 )
 
 type fragmentKey struct {
@@ -28,11 +30,14 @@ type fragmentKey struct {
 type reassembler struct {
 	open  map[fragmentKey]*datagram
 	order []fragmentKey // oldest first
+	size  int           // of all pieces, bytes
+	most  int           // that size may be; 0: nobody bounds it
 }
 
 type datagram struct {
 	began  time.Duration
 	pieces []piece
+	size   int // of the pieces, bytes
 	total  int // bytes, -1 until the last fragment came
 }
 
@@ -53,13 +58,19 @@ func (r *reassembler) add(k fragmentKey, now time.Duration, p *Packet, upper []b
 		d = r.begin(k, now)
 	}
 	had = pieces{any: len(d.pieces) > 0, first: slices.ContainsFunc(d.pieces, func(p piece) bool { return p.offset == 0 })}
-	if !d.add(p.FragOffset, upper, p.FragMore) {
+	before := d.size
+	fits := d.add(p.FragOffset, upper, p.FragMore)
+	r.size += d.size - before
+	if !fits {
 		r.drop(k)
 		return nil, had
 	}
 	whole := d.join()
 	if whole != nil {
 		r.drop(k)
+	}
+	for r.most > 0 && r.size > r.most && len(r.order) > 1 {
+		r.drop(r.order[0])
 	}
 	return whole, had
 }
@@ -84,6 +95,9 @@ func (r *reassembler) expire(now time.Duration) {
 }
 
 func (r *reassembler) drop(k fragmentKey) {
+	if d := r.open[k]; d != nil {
+		r.size -= d.size
+	}
 	delete(r.open, k)
 	for i := range r.order {
 		if r.order[i] == k {
@@ -114,6 +128,7 @@ func (d *datagram) add(offset int, b []byte, more bool) bool {
 		d.total = end
 	}
 	d.pieces = append(d.pieces, piece{offset, append([]byte(nil), b...)})
+	d.size += len(b)
 	return d.total < 0 || end <= d.total
 }
 

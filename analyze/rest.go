@@ -17,6 +17,7 @@ type judged struct {
 	awake   []*View // besides some that rest or have left, until sorted is called
 	resting []rest
 	count   uint64 // of views that ever came under judgement
+	left    int    // views in all that have left before their time
 }
 
 // rest is one view at rest, and when that ends by itself.
@@ -105,16 +106,34 @@ func (j *judged) rouseDue(now time.Duration) {
 // retire takes views out of judgement that over says are to leave it. Those that
 // rest stay.
 func (j *judged) retire(over func(*View) bool) {
-	left := false
+	left := j.left > 0
 	for _, v := range j.awake {
 		if v.active && v.place == 0 && over(v) {
 			v.active, left = false, true
 		}
 	}
 	if left {
-		j.all = slices.DeleteFunc(j.all, func(v *View) bool { return !v.active })
-		j.sift()
+		j.sweep()
 	}
+}
+
+// leave takes a view out of judgement, whose pair is forgotten.
+func (j *judged) leave(v *View) {
+	if !v.active {
+		return
+	}
+	j.rouse(v)
+	v.active = false
+	if j.left++; j.left > len(j.all)/2 {
+		j.sweep()
+	}
+}
+
+// sweep takes out of the lists what has left.
+func (j *judged) sweep() {
+	j.all = slices.DeleteFunc(j.all, func(v *View) bool { return !v.active })
+	j.sift()
+	j.left = 0
 }
 
 // sift takes out of awake what rests or has left.

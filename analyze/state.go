@@ -9,13 +9,16 @@ import (
 	"ipsecdiag/analyze/ike"
 )
 
-// Limits bound what a State keeps. Of pairs beyond the limit the longest
-// untouched is forgotten, so that a scan of the network does not push out those
-// that speak IPsec; what a host beyond the limit sees is not taken in. Both are
-// counted in State.Evicted.
+// Limits bound what a State keeps. Of pairs beyond the limits the longest
+// untouched is forgotten, strangers first, so that neither a scan of the network
+// nor a flood pushes out those that speak IPsec; what a host beyond the limit sees
+// is not taken in. Both are counted in State.Evicted.
 type Limits struct {
 	Pairs int // default 100,000
 	Hosts int // default 1,000
+	// Bytes bounds the memory of pairs with all that is kept of them, about; 0 for
+	// no such bound. What else is kept is scaled by it.
+	Bytes int
 }
 
 // activeTime is how long a pair stays under judgement after it was last
@@ -39,9 +42,11 @@ type State struct {
 	limits    Limits
 	hosts     map[Origin]*Host
 	latest    *Host                     // whose event came last; nil at first
-	pairs     map[PairKey]*list.Element // of recent; the values are *Pair
-	recent    *list.List                // the longest untouched first
-	made      uint64                    // pairs ever made
+	pairs     map[PairKey]*list.Element // of crowd; the values are *Pair
+	crowd     crowd
+	size      int // of the pairs, bytes, where that is bounded
+	forgotten map[string]uint64
+	made      uint64 // pairs ever made
 	judged    judged
 	spis      map[ikeKey]*ikeEntry
 	spiLog    []ikeKey
@@ -89,7 +94,9 @@ func NewState(l Limits) *State {
 	}
 	return &State{
 		limits: l, hosts: map[Origin]*Host{}, spis: map[ikeKey]*ikeEntry{}, senders: map[flowSender]*FlowTotal{},
-		pairs: map[PairKey]*list.Element{}, recent: list.New(),
+		pairs: map[PairKey]*list.Element{}, crowd: newCrowd(),
+		joiner: reassembler{most: l.part(16, 4*maxDatagram, maxPieces)},
+		offers: offers{most: l.part(16, 8*maxOfferBytes*offerSize, maxOffersSize)},
 	}
 }
 
@@ -155,6 +162,7 @@ func (s *State) applySeen(e Event) {
 		s.applyKernel(h, e)
 		s.judged.rouseAll()
 	}
+	s.weigh()
 }
 
 // host returns the network stack of an origin, making it if need be, nil where
@@ -188,13 +196,6 @@ func (s *State) Pair(a, b netip.Addr) *Pair {
 	return nil
 }
 
-// Pairs calls f with every pair, the longest untouched first.
-func (s *State) Pairs(f func(*Pair)) {
-	for e := s.recent.Front(); e != nil; e = e.Next() {
-		f(e.Value.(*Pair))
-	}
-}
-
 // view returns what host h saw of the pair, and marks it as touched.
 func (s *State) view(h *Host, a, b netip.Addr) *View {
 	p := s.pair(MakePairKey(a, b))
@@ -214,28 +215,16 @@ func (s *State) view(h *Host, a, b netip.Addr) *View {
 // be.
 func (s *State) pair(k PairKey) *Pair {
 	if e := s.pairs[k]; e != nil {
-		s.recent.MoveToBack(e)
+		s.crowd.touch(e)
 		return e.Value.(*Pair)
 	}
 	if len(s.pairs) >= s.limits.Pairs {
-		s.forget(s.recent.Front())
+		s.makeRoom()
 	}
 	s.made++
 	p := &Pair{Key: k, Order: s.made}
-	s.pairs[k] = s.recent.PushBack(p)
+	s.pairs[k] = s.crowd.push(p)
 	return p
-}
-
-// forget drops a pair. Its views leave judgement with the next tick, its IKE
-// SAs and needs when they are come across.
-func (s *State) forget(e *list.Element) {
-	p := s.recent.Remove(e).(*Pair)
-	p.forgotten = true
-	for _, v := range p.Views {
-		s.judged.rouse(v)
-	}
-	delete(s.pairs, p.Key)
-	s.Evicted++
 }
 
 func (s *State) touch(v *View) {
@@ -291,7 +280,7 @@ func (s *State) Counterparts(v *View) []*View {
 	}
 	spi := v.IKE[len(v.IKE)-1].InitiatorSPI
 	for _, h := range s.Hosts {
-		if e := s.spis[ikeKey{h.Origin, spi}]; h != v.Host && e != nil && !e.view.Pair.forgotten && !slices.Contains(out, e.view) {
+		if e := s.spis[ikeKey{h.Origin, spi}]; h != v.Host && e.alive() && !slices.Contains(out, e.view) {
 			out = append(out, e.view)
 		}
 	}

@@ -158,7 +158,7 @@ func (s *State) applyIKE(h *Host, f *Frame, p *Packet, m parsed, how carriage) {
 func (s *State) ikeSA(h *Host, m *ike.Message, src, dst netip.Addr) *ikeEntry {
 	k := ikeKey{h.Origin, m.InitiatorSPI}
 	e := s.spis[k]
-	if e != nil && !e.view.Pair.forgotten {
+	if e.alive() {
 		return e
 	}
 	sa := &IKESA{InitiatorSPI: m.InitiatorSPI, Major: m.Major, Initiator: src, Responder: dst, First: s.Now}
@@ -166,16 +166,15 @@ func (s *State) ikeSA(h *Host, m *ike.Message, src, dst netip.Addr) *ikeEntry {
 		sa.Initiator, sa.Responder = dst, src
 	}
 	v := s.view(h, src, dst)
+	if len(v.IKE) >= maxIKESAs {
+		s.unlinkIKE(v, v.IKE[0])
+	}
 	v.IKE = appendBounded(v.IKE, sa, maxIKESAs)
 	if e != nil { // of a pair that was forgotten
 		*e = ikeEntry{v, sa}
 		return e
 	}
-	for len(s.spiLog) >= maxSPIs {
-		s.dropSPI(s.spiLog[0])
-		s.spiLog = s.spiLog[1:]
-		s.Evicted++
-	}
+	s.roomForSPI()
 	e = &ikeEntry{v, sa}
 	s.spis[k], s.spiLog = e, append(s.spiLog, k)
 	s.meetAt(h, m.InitiatorSPI)
@@ -186,7 +185,7 @@ func (s *State) ikeSA(h *Host, m *ike.Message, src, dst netip.Addr) *ikeEntry {
 // addresses: NAT between two observers gives one IKE SA two pairs. Nil for nothing.
 func (s *State) IKEAt(h *Host, spi ike.SPI) (*View, *IKESA) {
 	e := s.spis[ikeKey{h.Origin, spi}]
-	if e == nil || e.view.Pair.forgotten {
+	if !e.alive() {
 		return nil, nil
 	}
 	return e.view, e.sa
@@ -194,7 +193,7 @@ func (s *State) IKEAt(h *Host, spi ike.SPI) (*View, *IKESA) {
 
 // dropSPI forgets an IKE SA that is one too many.
 func (s *State) dropSPI(k ikeKey) {
-	if e := s.spis[k]; e != nil {
+	if e := s.spis[k]; e.alive() {
 		s.judged.rouse(e.view)
 		e.view.IKE = slices.DeleteFunc(e.view.IKE, func(sa *IKESA) bool { return sa == e.sa })
 	}

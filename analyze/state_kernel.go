@@ -135,7 +135,7 @@ func (s *State) need(h *Host, local, peer netip.Addr, f spd.Flow) *Need {
 	if v.Need == nil || !v.Need.Open() {
 		if len(h.needs) >= maxNeeds {
 			h.needs[0].forget()
-			s.Evicted++
+			s.evicted("needs")
 		}
 		v.Need = &Need{Local: local, Peer: peer, Since: s.Now, Flow: f, view: v}
 		h.needs = appendBounded(h.needs, v.Need, maxNeeds)

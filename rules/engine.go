@@ -20,10 +20,6 @@ const staleAfter = 120 * time.Second
 // are kept.
 const maxEvidence = 16
 
-// maxFindings bounds the findings of one run. Beyond it new ones are not taken
-// up, and counted in State.Evicted.
-const maxFindings = 10_000
-
 // Engine asks the rules of a state as it grows, and follows each finding
 // through its life. It is the one place that remembers.
 type Engine struct {
@@ -31,11 +27,14 @@ type Engine struct {
 	// Timeline is the record of what happened, for those who show it; nil where
 	// nobody does. The engine pins in it what findings rest on.
 	Timeline *timeline.Timeline
+	// MaxFindings is how many findings are followed at most; default 10,000.
+	MaxFindings int
 
 	rules  []*Rule
 	tracks map[string]*track
 	byRule map[string][]*track
 	order  []*track // as they were found
+	made   int      // findings ever
 	audits map[*analyze.Host]*auditor
 	live   []*track // those that are open, or were touched at this tick; in order
 	plans  bypassPlans
@@ -76,6 +75,7 @@ const (
 type part struct {
 	origin  string
 	voice   voice
+	by      analyze.PairKey // zero where no pair was looked at
 	finding Finding
 	state   Status
 	last    time.Duration // newest evidence
@@ -175,20 +175,17 @@ func (e *Engine) ask(r *Rule, check func(*Pass), p *Pass) {
 
 func (e *Engine) report(p *Pass, f Finding) {
 	t := e.track(f.ID)
-	if t == nil {
-		e.State.Evicted++
-		return
-	}
 	if p.voice == onAudit && len(t.parts) == 0 { // it has stood since the change that led to the audit
 		t.firstSeen, t.began = p.Looked().Time, p.Looked().Mono
-	}
-	if p.View != nil {
-		e.told[p.View.Pair.Key] = true
 	}
 	e.enliven(t)
 	t.reopen(p.Now)
 	q := t.part(p.Host.Origin.String(), p.voice)
 	q.finding, q.state = f, f.State
+	if p.View != nil {
+		q.by = p.View.Pair.Key
+		e.told[q.by] = true
+	}
 	if f.State == Resolved {
 		t.endMono = p.Now
 	}
@@ -207,12 +204,15 @@ func (e *Engine) resolveOthers(p *Pass) {
 	}
 }
 
-// track returns the finding of that id, a new one where there is none; nil
-// where there are too many.
+// track returns the finding of that id, a new one where there is none.
 func (e *Engine) track(id string) *track {
 	t := e.tracks[id]
-	if t == nil && len(e.order) < maxFindings {
-		t = &track{id: id, seq: len(e.order), firstSeen: e.State.Now.Time, began: e.State.Now.Mono}
+	if t == nil {
+		if len(e.order) >= e.limit() {
+			e.makeRoom()
+		}
+		e.made++
+		t = &track{id: id, seq: e.made, firstSeen: e.State.Now.Time, began: e.State.Now.Mono}
 		e.tracks[id] = t
 		rule, _, _ := strings.Cut(id, ":")
 		e.byRule[rule] = append(e.byRule[rule], t)
