@@ -85,8 +85,9 @@ func newCounter(opt counterOptions) (*counter, error) {
 	}
 	_ = rlimit.RemoveMemlock() // before 5.11; where that fails, so does what follows
 	c := &counter{opt: opt, processor: n, number: 1}
-	if c.opt.keys == 0 {
-		c.opt.keys = min(maxCountedKeys, maxCountedMemory/(keySize+n*slotsSize))
+	most := min(maxCountedKeys, maxCountedMemory/(keySize+n*slotsSize))
+	if c.opt.keys == 0 || c.opt.keys > most {
+		c.opt.keys = most
 	}
 	if err := c.load(); err != nil {
 		c.close()

@@ -19,18 +19,34 @@ type held struct {
 type holder struct {
 	list  heldList
 	added uint64
+	bytes int // of what is held, about
+}
+
+// heldCost is about how much memory an event takes besides its frame, bytes.
+const heldCost = 400
+
+func costOf(e analyze.Event) int {
+	if f, ok := e.(*analyze.Frame); ok {
+		return heldCost + len(f.Data)
+	}
+	return heldCost
 }
 
 func (h *holder) Len() int { return len(h.list) }
 
 func (h *holder) add(e analyze.Event, at int64, source int) {
 	h.added++
+	h.bytes += costOf(e)
 	heap.Push(&h.list, &held{event: e, at: at, source: source, order: h.added})
 }
 
 func (h *holder) first() *held { return h.list[0] }
 
-func (h *holder) take() *held { return heap.Pop(&h.list).(*held) }
+func (h *holder) take() *held {
+	x := heap.Pop(&h.list).(*held)
+	h.bytes -= costOf(x.event)
+	return x
+}
 
 // heldList implements heap.Interface.
 type heldList []*held

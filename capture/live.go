@@ -27,6 +27,10 @@ type LiveOptions struct {
 	// for the reason given. It may be nil.
 	Counting func(why string)
 
+	// Flows is how many flows of ESP and AH are counted apart, 65,536 if zero; of
+	// more those that were silent for the longest are told of early.
+	Flows int
+
 	// For tests: do not count in the kernel; room for so many keys there.
 	frameByFrame bool
 	countedKeys  int

@@ -15,7 +15,7 @@ func openLive(ctx context.Context, opt LiveOptions) (*live, error) {
 	if opt.Warn == nil {
 		opt.Warn = func(string) {}
 	}
-	l := &live{ctx: ctx, opt: opt, sorter: liveSorter{meter: NewFlowMeter(0)}}
+	l := &live{ctx: ctx, opt: opt, sorter: liveSorter{meter: NewFlowMeter(opt.Flows)}}
 	err := netns.Do(opt.Netns, l.openSockets)
 	if err == nil {
 		l.waker, err = newWaker(ctx)
@@ -66,6 +66,9 @@ func (l *live) openCounting() {
 
 func (l *live) counterOptions() counterOptions {
 	opt := counterOptions{link: l.framer.link, several: len(l.sources.named) != 1, keys: l.opt.countedKeys}
+	if opt.keys == 0 {
+		opt.keys = l.opt.Flows
+	}
 	if l.sources.all {
 		opt.unknown = controlSnap // until the first frame tells what the device is
 	}

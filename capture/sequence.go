@@ -19,7 +19,8 @@ const (
 	defaultWindow = 150 * time.Millisecond
 	// maxHeld bounds the events that are held; beyond that the earliest go
 	// through before their window is over.
-	maxHeld = 65536
+	maxHeld      = 65536
+	maxHeldBytes = 64 << 20
 	// endPatience is how long sources may take to end once the context is done.
 	endPatience = time.Second
 	// clockInterval is how often the clocks are compared at least.
@@ -30,6 +31,9 @@ const (
 type SequenceOptions struct {
 	// Window is how long events are held to be ordered, 150 ms if zero.
 	Window time.Duration
+	// Bytes bounds what is held, about, 64 MiB if zero; beyond it, too, the earliest
+	// go through before their window is over.
+	Bytes int
 	// Origin is that of the Lost events that tell of steps of the clock, and of
 	// times during which the host was suspended.
 	Origin analyze.Origin
@@ -100,6 +104,7 @@ type sequencer struct {
 	origin  analyze.Origin
 	warn    func(string)
 	window  int64 // nanoseconds
+	bytes   int   // that may be held
 	held    holder
 }
 
@@ -113,9 +118,12 @@ func newSequencer(opt SequenceOptions, yield func(analyze.Event, error) bool) *s
 	if opt.Warn == nil {
 		opt.Warn = func(string) {}
 	}
+	if opt.Bytes <= 0 {
+		opt.Bytes = maxHeldBytes
+	}
 	return &sequencer{
 		stamper: stamper{yield: yield}, clock: newSmoothClock(opt.clock),
-		origin: opt.Origin, warn: opt.Warn, window: int64(opt.Window),
+		origin: opt.Origin, warn: opt.Warn, window: int64(opt.Window), bytes: opt.Bytes,
 	}
 }
 
@@ -215,7 +223,7 @@ func (q *sequencer) take(a arrival) {
 // release lets through what was held for its window, and the ticks.
 func (q *sequencer) release(now int64) bool {
 	until := now - q.window
-	for q.held.Len() > 0 && (q.held.first().at <= until || q.held.Len() > maxHeld) {
+	for q.held.Len() > 0 && (q.held.first().at <= until || q.held.Len() > maxHeld || q.held.bytes > q.bytes) {
 		if h := q.held.take(); !q.stamper.event(h.event, h.at) {
 			return false
 		}
