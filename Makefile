@@ -39,7 +39,7 @@ packages: # .deb, .rpm, tar, SBOM and checksums, in ./dist
 
 .PHONY: test
 test: deps # every test that can run here
-	IPSECDIAG_LAB=1 IPSECDIAG_PROMTOOL="$(PROMTOOL)" $(GO) run ./fixtures/gotest -timeout 20m ./...
+	IPSECDIAG_LAB=1 IPSECDIAG_FLOOD=2m IPSECDIAG_PROMTOOL="$(PROMTOOL)" $(GO) run ./fixtures/gotest -timeout 20m ./...
 
 # promtool checks the alerts. Its package would start a server: it is unpacked.
 PROMTOOL = $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/ipsecdiag-promtool/usr/bin/promtool

@@ -16,6 +16,7 @@ type analyzeOptions struct {
 	format reportFormat
 	output string
 	view   bool
+	memory memory
 }
 
 const analyzeLong = `Reads captures (pcap, pcapng; plain, gzip or zstd) and recordings of watch -w,
@@ -37,6 +38,7 @@ func newAnalyze(io streams) *cobra.Command {
 	}
 	cmd.Flags().Var(&o.format, "format", "`FORMAT`: text, json, html or mermaid")
 	cmd.Flags().StringVarP(&o.output, "output", "o", "", "write to this `FILE` instead of standard output")
+	cmd.Flags().Var(&o.memory, "max-memory", memoryUsage+"; without it, what the\ncapture asks for")
 	cmd.Flags().BoolVar(&o.view, "tui", false, "browse it full-screen, where there is a terminal")
 	completeFlag(cmd, "format", reportFormats)
 	return cmd
@@ -53,7 +55,8 @@ func runAnalyze(cmd *cobra.Command, o analyzeOptions, paths []string, streams st
 	if o.view && streams.fullScreen() {
 		streams = streams.withKeys()
 	}
-	engine := newRecordingEngine()
+	o.memory.govern()
+	engine := newRecordingEngine(o.memory)
 	if err := judge(engine, replay(cmd.Context(), paths, streams)); err != nil {
 		return err
 	}

@@ -79,7 +79,7 @@ func runCheck(ctx context.Context, o checkOptions, streams streams) error {
 	if err != nil {
 		return err
 	}
-	engine := newEngine()
+	engine := newEngine(0)
 	for _, end := range ends {
 		end.AsLoaded()
 		for _, s := range end.Snapshots {

@@ -47,7 +47,7 @@ func runDemo(ctx context.Context, io streams) error {
 	if err != nil {
 		return err
 	}
-	engine := newRecordingEngine()
+	engine := newRecordingEngine(0)
 	if err := judge(engine, replayOnce(ctx, paths, io, nil)); err != nil {
 		return err
 	}

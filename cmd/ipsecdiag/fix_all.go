@@ -25,7 +25,7 @@ func runFix(ctx context.Context, o *fixOptions, from string, io streams) error {
 	if err != nil {
 		return err
 	}
-	engine := newEngine()
+	engine := newEngine(0)
 	engine.Apply(r.state)
 	engine.Audit()
 	return r.proposeFor(ctx, state, engine.Findings())

@@ -33,7 +33,7 @@ func newFindings(io streams) *cobra.Command {
 	return &cobra.Command{
 		Use: "findings FILE", Hidden: true, Args: cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			engine := newEngine()
+			engine := newEngine(0)
 			out := recorded{}
 			if err := judge(engine, replay(cmd.Context(), args, io)); err != nil {
 				out.Error = oneLine(err)

@@ -12,15 +12,18 @@ import (
 	"ipsecdiag/rules"
 )
 
-func newEngine() *rules.Engine {
-	return rules.NewEngine(analyze.NewState(analyze.Limits{}), rules.All)
+// newEngine returns an engine that keeps within that memory.
+func newEngine(m memory) *rules.Engine {
+	e := rules.NewEngine(analyze.NewState(m.state()), rules.All)
+	e.MaxFindings = m.findings()
+	return e
 }
 
 // newRecordingEngine returns an engine that keeps a record of what happened, for
 // reports that show it.
-func newRecordingEngine() *rules.Engine {
-	e := newEngine()
-	e.Timeline = timeline.New(timeline.Limits{})
+func newRecordingEngine(m memory) *rules.Engine {
+	e := newEngine(m)
+	e.Timeline = timeline.New(m.timeline())
 	return e
 }
 

@@ -16,6 +16,7 @@ import (
 type watchOptions struct {
 	interfaces []string
 	duration   time.Duration
+	memory     memory
 	record     string
 	ring       ring
 	metricsAt  string
@@ -39,7 +40,7 @@ auto: while an IKE daemon does, since listening
 makes the kernel create larval SAs`
 
 func newWatch(io streams) *cobra.Command {
-	o := watchOptions{format: formatText}
+	o := watchOptions{format: formatText, memory: watchMemory}
 	cmd := &cobra.Command{
 		Use:               "watch IFACE...",
 		Short:             "Watch interfaces and the kernel, and say what is wrong",
@@ -55,6 +56,7 @@ func newWatch(io streams) *cobra.Command {
 	f := cmd.Flags()
 	f.DurationVar(&o.duration, "for", 0, "end after this `TIME` (30s, 5m)")
 	f.StringVarP(&o.record, "write", "w", "", "record to this `FILE` (pcapng, without keys)")
+	f.Var(&o.memory, "max-memory", memoryUsage)
 	f.Var(&o.ring, "ring", "split the recording into so many files of a size or\ntime (10x100MB, 24x1h), and remove older ones")
 	f.StringVar(&o.metricsAt, "metrics", "", "serve metrics for Prometheus at this `ADDRESS`; a port\nalone is one of the loopback interface")
 	f.Var(&o.format, "format", "json: one finding a line")
@@ -77,6 +79,7 @@ func runWatch(ctx context.Context, o watchOptions, io streams) error {
 	defer stop()
 	watching, end := context.WithCancelCause(ctx)
 	defer end(nil)
+	o.memory.govern()
 	w := newWatcher(o, io, end)
 	unserve, err := w.serveMetrics()
 	if err != nil {

@@ -23,7 +23,7 @@ type view struct {
 // events come under the context watching, which ends first.
 func (w *watcher) show(ctx, watching context.Context, wire bool) error {
 	v := &view{watcher: w, notes: new(notes)}
-	w.engine.Timeline = timeline.New(timeline.Limits{})
+	w.engine.Timeline = timeline.New(w.memory.timeline())
 	stderr := w.io.err
 	defer func() { w.io.err = stderr; v.tellNotes() }()
 	w.io.err = v.notes

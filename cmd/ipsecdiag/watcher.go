@@ -47,7 +47,7 @@ type watcher struct {
 
 func newWatcher(o watchOptions, io streams, end context.CancelCauseFunc) *watcher {
 	host, _ := os.Hostname()
-	engine := newEngine()
+	engine := newEngine(o.memory)
 	w := &watcher{
 		watchOptions: o, io: io, host: host, engine: engine, feed: live.NewFeed(engine),
 		recording: &recording{path: o.record, ring: o.ring, host: host, netns: o.netns},
@@ -92,7 +92,7 @@ func (w *watcher) run(ctx context.Context, wire bool) error {
 		w.ready()
 	}
 	sources = append(sources, w.daemons(ctx))
-	o := capture.SequenceOptions{Origin: analyze.Origin{Host: w.host, Netns: w.netns}, Warn: w.io.say}
+	o := capture.SequenceOptions{Origin: w.origin(), Warn: w.io.say, Bytes: w.memory.held()}
 	for e, err := range capture.Sequence(ctx, o, sources...) {
 		if err != nil {
 			return err
@@ -117,7 +117,7 @@ func failure(ctx context.Context) error {
 func (w *watcher) live(ctx context.Context) iter.Seq2[analyze.Event, error] {
 	frames := capture.Live(ctx, capture.LiveOptions{
 		Interfaces: w.interfaces, Netns: w.netns, Host: w.host, Warn: w.io.say,
-		Started: w.ready, Counting: w.countsESP,
+		Started: w.ready, Counting: w.countsESP, Flows: w.memory.flows(),
 	})
 	return func(yield func(analyze.Event, error) bool) {
 		for e, err := range frames {
@@ -139,7 +139,7 @@ func (w *watcher) clear(ctx context.Context) iter.Seq2[analyze.Event, error] {
 
 // guard says what is to be looked for in the clear from now on.
 func (w *watcher) guard() {
-	if h := w.engine.State.Host(analyze.Origin{Host: w.host, Netns: w.netns}); h != nil {
+	if h := w.engine.State.Host(w.origin()); h != nil {
 		guards, _ := h.Guards(w.engine.State.Now.Mono)
 		w.guards.Set(guards)
 	}
@@ -216,19 +216,32 @@ func (w *watcher) see(e analyze.Event) error {
 func (w *watcher) fold(e analyze.Event) []rules.Finding {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	changed := w.take(e)
+	if _, ok := e.(*analyze.Tick); ok {
+		w.guard()
+		for _, l := range w.engine.State.Forgotten() {
+			l.Origin = w.origin()
+			changed = append(changed, w.take(l)...)
+		}
+	}
+	if err := w.turnRing(e); err != nil {
+		w.giveUpRecording(err)
+	}
+	return changed
+}
+
+// origin is the network stack that is watched.
+func (w *watcher) origin() analyze.Origin { return analyze.Origin{Host: w.host, Netns: w.netns} }
+
+// take records an event, judges it and counts it.
+func (w *watcher) take(e analyze.Event) []rules.Finding {
 	if err := w.recording.put(e); err != nil {
 		w.giveUpRecording(err)
 	}
 	changed := w.engine.Apply(e)
 	w.feed.Saw(e)
-	if _, ok := e.(*analyze.Tick); ok {
-		w.guard()
-	}
 	if w.metrics != nil {
 		w.metrics.Saw(e)
-	}
-	if err := w.turnRing(e); err != nil {
-		w.giveUpRecording(err)
 	}
 	return changed
 }
