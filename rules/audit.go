@@ -32,13 +32,14 @@ type auditor struct {
 	unquiet    time.Duration // since when there are changes to audit
 	again      time.Duration // when a rule wants to be asked again; 0: not
 	claimed    map[*track]*Rule
+	pending    map[string]time.Duration // since when what a rule found has stood, by the finding's id
 }
 
 // auditDue asks the audits of every host on which something is to be audited.
 func (e *Engine) auditDue() {
 	for _, h := range e.State.Hosts {
 		if h.Generation > 0 && e.auditor(h).due(h, e.State.NowAt(h).Mono) {
-			e.audit(h)
+			e.audit(h, false)
 		}
 	}
 }
@@ -55,7 +56,7 @@ func (e *Engine) auditPending() bool {
 func (e *Engine) Audit() []Finding {
 	for _, h := range e.State.Hosts {
 		if h.Generation > 0 {
-			e.audit(h)
+			e.audit(h, true)
 		}
 	}
 	return e.changed()
@@ -64,7 +65,7 @@ func (e *Engine) Audit() []Finding {
 func (e *Engine) auditor(h *analyze.Host) *auditor {
 	a := e.audits[h]
 	if a == nil {
-		a = &auditor{claimed: map[*track]*Rule{}}
+		a = &auditor{claimed: map[*track]*Rule{}, pending: map[string]time.Duration{}}
 		e.audits[h] = a
 	}
 	return a
@@ -86,7 +87,7 @@ func (a *auditor) due(h *analyze.Host, now time.Duration) bool {
 }
 
 // audit asks every rule that audits of one host.
-func (e *Engine) audit(h *analyze.Host) {
+func (e *Engine) audit(h *analyze.Host, atOnce bool) {
 	a := e.auditor(h)
 	a.generation, a.asked, a.unquiet, a.again = h.Generation, e.State.NowAt(h).Mono, 0, 0
 	notes := new(auditNotes)
@@ -98,8 +99,8 @@ func (e *Engine) audit(h *analyze.Host) {
 			e.unconfirm(a, r)
 			continue
 		}
-		p := &Pass{State: e.State, Host: h, voice: onAudit, notes: notes}
-		e.ask(r, r.Audit, p)
+		p := &Pass{State: e.State, Host: h, voice: onAudit, atOnce: atOnce, notes: notes}
+		e.ask(r, a.lasting(r), p)
 		e.settleAudit(a, p)
 	}
 }

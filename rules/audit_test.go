@@ -70,6 +70,48 @@ func TestAnAuditWaitsUntilItIsQuietButNotForEver(t *testing.T) {
 	}
 }
 
+// TestWhatAnAuditFindsMustHaveStood: a daemon may take seconds for the second of two
+// policies. A busy kernel does not put it off, and a snapshot says what is there.
+func TestWhatAnAuditFindsMustHaveStood(t *testing.T) {
+	asked := 0
+	r := auditing(&asked)
+	r.Stands = 30 * time.Second
+	const subject = "policy dir out src invalid Prefix dst invalid Prefix on a"
+	change := func(e *Engine, s int, priority uint32) {
+		e.Apply(&analyze.PolicyChange{Header: at("a", time.Duration(s)*time.Second), Change: analyze.Updated, Policy: policy(priority, spd.Out)})
+	}
+	for name, tt := range map[string]struct {
+		mends, busy int // when
+		want        []string
+	}{
+		"it stays":              {0, 0, []string{"35 " + subject + " open"}},
+		"it is soon mended":     {25, 0, nil},
+		"it is mended":          {40, 0, []string{"35 " + subject + " open", "42 " + subject + " resolved"}},
+		"others come meanwhile": {0, 15, []string{"35 " + subject + " open"}},
+	} {
+		e := NewEngine(analyze.NewState(analyze.Limits{}), []*Rule{r})
+		e.Apply(snapshot("a", 0))
+		var got []string
+		for s := 1; s < 60; s++ {
+			switch s {
+			case 5:
+				change(e, s, 1)
+			case tt.mends:
+				change(e, s, 2)
+			case tt.busy:
+				e.Apply(&analyze.PolicyChange{Header: at("a", time.Duration(s)*time.Second), Change: analyze.Added, Policy: policy(4, spd.In)})
+			}
+			got = append(got, ticks(e, s, s)...)
+		}
+		t.Run(name, func(t *testing.T) { wantOutputs(t, got, tt.want...) })
+	}
+	e := NewEngine(analyze.NewState(analyze.Limits{}), []*Rule{r})
+	e.Apply(snapshot("a", 0, policy(1, spd.Out)))
+	if len(e.Audit()) != 1 {
+		t.Error("a snapshot's is not told at once")
+	}
+}
+
 func TestAnAuditIsAskedAgainWhenItWants(t *testing.T) {
 	asked := 0
 	r := auditing(&asked)

@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/spd"
@@ -19,7 +20,14 @@ var PolicyOneWay = &Rule{
 	Doc:      policyOneWayDoc,
 	Needs:    []string{analyze.PartPolicies},
 	Audit:    checkPolicyOneWay,
+	Stands:   onTheirWay,
 }
+
+// onTheirWay is for how long the second of two policies may be on its way: libreswan
+// installs one direction when it answers and the other when it is answered, and what
+// is negotiated has 30 s, with strongSwan (charon.half_open_timeout) and in the kernel,
+// which keeps a reserved SPI for so long (net.core.xfrm_acq_expires).
+const onTheirWay = 30 * time.Second
 
 func checkPolicyOneWay(p *Pass) {
 	o := newOneWayAudit(p)

@@ -10,7 +10,8 @@ var policyOneWayDoc = Doc{
 	Recognised: "For each policy that requires an SA: the policy with the same selector turned round, or what would decide over the answers. A " +
 		"policy for out alone, with reqid 0 and no SA, is libreswan's way to wait for the first packet and healthy where pluto may run. fwd is " +
 		"asked for where this host forwards and the tunnel leads to others. A reqid is named only where SAs between the two ends stand " +
-		"under one that no policy asks for. What is missing is certain, what does not fit likely.",
+		"under one that no policy asks for. What is missing is certain, what does not fit likely. While it is watched it must have " +
+		"stood for 30 s, for daemons install the two directions one after the other; check says what is there.",
 	Remedy: "Add the missing direction with the same protocol, mode and reqid, and with the tunnel's ends turned round. Let one program make all " +
 		"policies of a pair.",
 	Sources: []string{

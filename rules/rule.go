@@ -33,6 +33,10 @@ type Rule struct {
 	// reports all that is wrong each time: what it does not report any more is
 	// over. Until then a finding stays open, however old its evidence.
 	Audit func(*Pass)
+	// Stands is how long what Audit finds must have stood to be told, where it is
+	// watched: daemons leave things half done for a while. A snapshot alone (Engine.Audit)
+	// says what is there.
+	Stands time.Duration
 	// Needs are the parts of the kernel's state (analyze.PartPolicies …) that
 	// Audit rests on: where one could not be read, nothing is asked.
 	Needs []string
@@ -48,6 +52,7 @@ type Pass struct {
 	Now time.Duration
 
 	voice    voice
+	atOnce   bool // in Audit: nothing is waited for
 	found    bool // the rule has found something, be it elsewhere
 	reports  []Finding
 	others   []Evidence // see ResolveOthers
