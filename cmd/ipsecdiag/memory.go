@@ -47,7 +47,7 @@ func (m *memory) Type() string { return "SIZE" }
 // govern has the garbage collector keep to it, unless GOMEMLIMIT is less.
 func (m memory) govern() {
 	if m > 0 {
-		debug.SetMemoryLimit(min(debug.SetMemoryLimit(-1), int64(m-fixedMemory*3/4)))
+		debug.SetMemoryLimit(min(debug.SetMemoryLimit(-1), int64(m-fixedMemory)))
 	}
 }
 
