@@ -85,11 +85,12 @@ type Rise struct {
 	By      uint64
 }
 
-// cost is about how much memory an item takes, bytes.
+// itemCost is about how much memory an item takes, bytes, without a frame's own.
+const itemCost = 512
+
 func (i *Item) cost() int {
-	const fixed = 512
 	if f, ok := i.Event.(*analyze.Frame); ok {
-		return fixed + len(f.Data)
+		return itemCost + len(f.Data)
 	}
-	return fixed
+	return itemCost
 }

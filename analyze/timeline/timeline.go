@@ -27,6 +27,9 @@ type Timeline struct {
 	hosts  map[analyze.Origin]*Track
 	names  map[string]analyze.Origin // of hosts, as evidence names them
 	rates  rates
+	// spare is room of forgotten tracks, for new ones; spared how many items it is for.
+	spare  [][]Item
+	spared int
 }
 
 type pairTrack struct {
@@ -93,7 +96,7 @@ func (t *Timeline) put(k analyze.PairKey, i Item) {
 		for len(t.pairs) >= t.limits.Pairs {
 			t.forget()
 		}
-		e = t.recent.PushBack(&pairTrack{key: k})
+		e = t.recent.PushBack(t.newTrack(k))
 		t.pairs[k] = e
 	} else {
 		t.recent.MoveToBack(e)
@@ -110,6 +113,19 @@ func (t *Timeline) forget() {
 	delete(t.pairs, p.key)
 	t.size -= p.size
 	t.Forgotten++
+	if n := cap(p.Items); (t.spared+n)*itemCost <= t.limits.Bytes {
+		clear(p.Items)
+		t.spare, t.spared = append(t.spare, p.Items[:0]), t.spared+n
+	}
+}
+
+func (t *Timeline) newTrack(k analyze.PairKey) *pairTrack {
+	p := &pairTrack{key: k}
+	if n := len(t.spare); n > 0 {
+		p.Items, t.spare = t.spare[n-1], t.spare[:n-1]
+		t.spared -= cap(p.Items)
+	}
+	return p
 }
 
 // putHost adds an item to a host's record.
