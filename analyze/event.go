@@ -114,7 +114,7 @@ type Frame struct {
 	OrigLen   int       `json:"orig_len"` // length on the wire, bytes
 	Data      []byte    `json:"data"`     // captured bytes, at most OrigLen
 
-	ahead parsed // see ReadAhead; gone when the frame was folded
+	ahead ahead // see ReadAhead; gone when the frame was folded
 }
 
 // FlowKey identifies the ESP or AH packets between two addresses under one SPI.

@@ -5,12 +5,23 @@ import (
 	"ipsecdiag/analyze/spd"
 )
 
-// ReadAhead parses the IKE message that a frame holds, if it does, so that
-// State.Apply need not: for those who have a processor to spare. p is for its use.
+// ahead is what is known of a frame before it is folded; nothing mostly.
+type ahead struct {
+	message parsed
+	flow    bool // it is a packet of a flow, whole
+}
+
+// ReadAhead finds out what it can of a frame, so that State.Apply need not: for those
+// who have a processor to spare. p are its headers, or those of a longer copy of it.
 // The frame's bytes must stay as they are.
 func (f *Frame) ReadAhead(p *Packet) {
-	if p.Decode(f.Link, f.Data) == nil && p.Proto == spd.ProtoUDP && !p.Fragment {
-		f.ahead = parseIKE(p, p.Payload)
+	if p.Fragment {
+		return
+	}
+	if _, _, ok := p.Flow(); ok {
+		f.ahead.flow = true
+	} else if p.Proto == spd.ProtoUDP && p.Decode(f.Link, f.Data) == nil {
+		f.ahead.message = parseIKE(p, p.Payload)
 	}
 }
 

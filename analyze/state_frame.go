@@ -11,6 +11,11 @@ import (
 // applyFrame decodes a frame and folds what it is about. Frames that cannot be
 // decoded change nothing.
 func (s *State) applyFrame(h *Host, f *Frame) {
+	ahead := f.ahead
+	f.ahead.message = parsed{}
+	if ahead.flow && !h.KernelSeen {
+		return // see applyFlowFrame
+	}
 	p := &s.scratch
 	if err := p.Decode(f.Link, f.Data); err != nil {
 		return
@@ -25,7 +30,11 @@ func (s *State) applyFrame(h *Host, f *Frame) {
 	case p.Proto == spd.ProtoESP, p.Proto == spd.ProtoAH, p.espInUDP():
 		s.applyFlowFrame(h, f, p)
 	case p.Proto == spd.ProtoUDP:
-		s.applyUDP(h, f, p, p.Payload, 0)
+		m := ahead.message
+		if m.Message == nil {
+			m = parseIKE(p, p.Payload)
+		}
+		s.applyIKE(h, f, p, m, 0)
 	case p.Proto == spd.ProtoICMPv6 && !s.applyICMPError(h, f, p):
 		s.applyICMPv6(h, f, p)
 	case p.Proto == spd.ProtoICMP:
@@ -34,7 +43,7 @@ func (s *State) applyFrame(h *Host, f *Frame) {
 }
 
 // applyFlowFrame looks at one of the first packets of a flow. That it came is
-// counted elsewhere.
+// counted elsewhere, and its length is of account to a host that has its SA.
 func (s *State) applyFlowFrame(h *Host, f *Frame, p *Packet) {
 	k, _, ok := p.Flow()
 	pair := s.Pair(zoned(p.Src, f.Origin), zoned(p.Dst, f.Origin))
@@ -57,7 +66,7 @@ func (s *State) applyFlowFrame(h *Host, f *Frame, p *Packet) {
 func (s *State) applyFragment(h *Host, f *Frame, p *Packet) {
 	if p.Cut {
 		if p.FragOffset == 0 {
-			s.applyUDP(h, f, p, p.Payload, inIPFragments)
+			s.applyIKE(h, f, p, parseIKE(p, p.Payload), inIPFragments)
 		}
 		return
 	}
@@ -71,10 +80,10 @@ func (s *State) applyFragment(h *Host, f *Frame, p *Packet) {
 		if had.first {
 			how |= wasAlone
 		}
-		s.applyUDP(h, f, p, whole[8:], how)
+		s.applyIKE(h, f, p, parseIKE(p, whole[8:]), how)
 	case p.FragOffset == 0 && !had.first:
 		s.headless(h, f, p, had, true)
-		s.applyUDP(h, f, p, p.Payload, inIPFragments|firstAlone)
+		s.applyIKE(h, f, p, parseIKE(p, p.Payload), inIPFragments|firstAlone)
 	case p.FragOffset > 0 && !had.any:
 		s.headless(h, f, p, had, false)
 	}
@@ -120,19 +129,11 @@ const (
 	wasAlone               // its first fragment was folded as alone
 )
 
-// applyUDP folds what may be an IKE message.
-func (s *State) applyUDP(h *Host, f *Frame, p *Packet, payload []byte, how carriage) {
-	m := f.ahead
-	if f.ahead = (parsed{}); m.Message == nil || how != 0 {
-		m = parseIKE(p, payload)
-	}
-	if m.Message != nil {
-		s.applyIKE(h, f, p, m, how)
-	}
-}
-
-// applyIKE folds an IKE message.
+// applyIKE folds an IKE message, where there is one.
 func (s *State) applyIKE(h *Host, f *Frame, p *Packet, m parsed, how carriage) {
+	if m.Message == nil {
+		return
+	}
 	src, dst := zoned(p.Src, f.Origin), zoned(p.Dst, f.Origin)
 	s.invalidSPI(h, m.Message, src, dst)
 	if m.InitiatorSPI == 0 { // RFC 7296 section 3.1: it must not be zero

@@ -55,14 +55,7 @@ func (f *foreign) frame(r *record) bool {
 	if key, seq, ok := p.Flow(); ok {
 		return f.flow(r, key, seq)
 	}
-	return !p.Interesting() || f.control(r)
-}
-
-// control hands on a whole frame of control traffic.
-func (f *foreign) control(r *record) bool {
-	e := r.frame(*r.face.origin, len(r.data))
-	e.ReadAhead(&f.packet)
-	return f.emit(item{e, r.at})
+	return !p.Interesting() || f.hand(r, len(r.data))
 }
 
 func (f *foreign) flow(r *record, key analyze.FlowKey, seq uint32) bool {
@@ -78,7 +71,9 @@ func (f *foreign) flow(r *record, key analyze.FlowKey, seq uint32) bool {
 
 // hand hands on a copy of a frame, cut to n bytes.
 func (f *foreign) hand(r *record, n int) bool {
-	return f.emit(item{r.frame(*r.face.origin, n), r.at})
+	e := r.frame(*r.face.origin, n)
+	e.ReadAhead(&f.packet)
+	return f.emit(item{e, r.at})
 }
 
 // frame returns a record as an event with bytes of its own.

@@ -63,12 +63,12 @@ func checkSilence(p *Pass, kind silenceKind, from int, report func(*Pass, *silen
 	if s.kind != kind && !p.found {
 		return // nothing to claim, and nothing to end
 	}
-	over := silenceOver(p, &s, kind, from)
+	over := silenceOver(p, s, kind, from)
 	switch {
 	case !over.IsZero():
 		p.ResolvePair(over, "IKE is answered now")
 	case s.kind == kind && !p.Passed(s.sa.Last, ikeWindow):
-		report(p, &s)
+		report(p, s)
 	}
 }
 
@@ -81,11 +81,11 @@ type silenceJudged struct {
 
 // judgeSilence returns the exchange of the view that does not get on, of several
 // the latest; kind is silenceNone where there is none.
-func judgeSilence(p *Pass) silence {
+func judgeSilence(p *Pass) *silence {
 	if j := &p.silence; !j.judged {
 		*j = silenceJudged{true, latestSilence(p)}
 	}
-	return p.silence.silence
+	return &p.silence.silence
 }
 
 func latestSilence(p *Pass) (s silence) {

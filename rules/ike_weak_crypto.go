@@ -39,7 +39,7 @@ var IKEWeakCrypto = &Rule{
 
 // weakSettle is how long what was offered is judged after it was seen: rules are
 // asked each second.
-const weakSettle = 3 * time.Second
+const weakSettle = time.Second
 
 // checkWeakOffers looks at the latest IKE SA whose proposals were in the clear.
 func checkWeakOffers(p *Pass) {

@@ -21,16 +21,13 @@ func (t *Timeline) Apply(s *analyze.State, e analyze.Event) {
 		t.flow(s, e)
 	case *analyze.Acquire:
 		h := s.Host(e.Origin)
-		t.views(s, Item{Kind: Acquire, Event: e, Heard: h != nil && len(h.Daemons()) > 0}, nil)
+		t.views(s, Item{Kind: Acquire, Event: e, Heard: h != nil && len(h.Daemons()) > 0}, nil, nil)
 	case *analyze.SAChange:
 		t.sa(s, e, &e.SA, saKind(&e.SA))
 	case *analyze.Expire:
 		t.expire(s, e)
 	case *analyze.NeighborChange:
-		t.views(s, Item{Kind: Neighbor, Event: e}, nil)
-		if h := s.Host(e.Origin); h != nil && h.KernelSeen && searching(e.Neighbor.State) {
-			t.latest(s, func(i *Item) { i.Fate = fateOfAsking(h, i, &e.Neighbor) })
-		}
+		t.neighbor(s, e)
 	case *analyze.Counters:
 		t.counters(s, e)
 	case *analyze.PolicyChange:
@@ -55,7 +52,7 @@ func (t *Timeline) daemon(s *analyze.State, e *analyze.Daemon) {
 	case w == nil:
 		t.host(s, Item{Kind: Daemon, Event: e})
 	case w.Saying != nil && len(s.Trace().Views) > 0:
-		t.views(s, Item{Kind: Said, Event: e}, nil)
+		t.views(s, Item{Kind: Said, Event: e}, nil, nil)
 	case w.Saying != nil:
 		t.host(s, Item{Kind: Said, Event: e})
 	case w.Whole, w.Silent != "":
@@ -71,17 +68,30 @@ func (t *Timeline) host(s *analyze.State, i Item) {
 	t.putHost(s.Now.Origin, i)
 }
 
-// views takes down an item for every pair that the event touched. ends, where
-// it is given, says between whom it went.
-func (t *Timeline) views(s *analyze.State, i Item, ends func(*analyze.View) (from, to netip.Addr)) {
+// views takes down an item for every pair that the event touched. Where they are
+// given, ends says between whom it went, and fate what the policies do with it.
+func (t *Timeline) views(s *analyze.State, i Item, ends func(*analyze.View) (from, to netip.Addr), fate func(Item) *Fate) {
 	i.At = s.Now
 	for _, v := range s.Trace().Views {
 		i.From, i.To = v.Local, v.Peer
 		if ends != nil {
 			i.From, i.To = ends(v)
 		}
+		if fate != nil {
+			i.Fate = fate(i)
+		}
 		t.put(v.Pair.Key, i)
 	}
+}
+
+// neighbor takes down a neighbour entry, and what becomes of the solicitations with
+// which the kernel looks for it.
+func (t *Timeline) neighbor(s *analyze.State, e *analyze.NeighborChange) {
+	var fate func(Item) *Fate
+	if h := s.Host(e.Origin); h != nil && h.KernelSeen && searching(e.Neighbor.State) {
+		fate = func(i Item) *Fate { return fateOfAsking(h, i.From, &e.Neighbor) }
+	}
+	t.views(s, Item{Kind: Neighbor, Event: e}, nil, fate)
 }
 
 func (t *Timeline) frame(s *analyze.State, f *analyze.Frame) {
@@ -109,6 +119,11 @@ func isDiscovery(p *analyze.Packet) bool {
 // addresses are not those of the pair: the one that is tells the other.
 func (t *Timeline) ike(s *analyze.State, f *analyze.Frame, p *analyze.Packet, message []byte) {
 	i := Item{Kind: IKE, Event: f, IKE: message, Same: analyze.Fingerprint(message)}
+	if h := s.Host(f.Origin); h != nil && h.KernelSeen && h.Owns(p.Dst) {
+		if n, _, ok := h.Neighbor(zoned(p.Src, f)); ok {
+			i.Neighbor = n.State
+		}
+	}
 	t.views(s, i, func(v *analyze.View) (from, to netip.Addr) {
 		k := v.Pair.Key
 		switch src, dst := zoned(p.Src, f), zoned(p.Dst, f); {
@@ -118,23 +133,7 @@ func (t *Timeline) ike(s *analyze.State, f *analyze.Frame, p *analyze.Packet, me
 			return other(k, dst), dst
 		}
 		return k.A, k.B
-	})
-	h := s.Host(f.Origin)
-	if h == nil || !h.KernelSeen || !h.Owns(p.Dst) {
-		return
-	}
-	if n, _, ok := h.Neighbor(zoned(p.Src, f)); ok {
-		t.latest(s, func(i *Item) { i.Neighbor = n.State })
-	}
-}
-
-// latest changes the items just taken down.
-func (t *Timeline) latest(s *analyze.State, change func(*Item)) {
-	for _, v := range s.Trace().Views {
-		if p := t.Pair(v.Pair.Key); p != nil && len(p.Items) > 0 {
-			change(&p.Items[len(p.Items)-1])
-		}
-	}
+	}, nil)
 }
 
 // zoned is the address under which the state knows a link-local one.
@@ -154,7 +153,7 @@ func (t *Timeline) arp(s *analyze.State, f *analyze.Frame, p *analyze.Packet) {
 	t.views(s, i, func(v *analyze.View) (from, to netip.Addr) {
 		from = senderOfARP(p.Payload)
 		return from, other(v.Pair.Key, from)
-	})
+	}, nil)
 }
 
 // senderOfARP returns the sender's protocol address. The state has checked the
@@ -175,6 +174,10 @@ func (t *Timeline) discovery(s *analyze.State, f *analyze.Frame, p *analyze.Pack
 	if typ == spd.NeighborAdvertisement {
 		i.Kind = NA
 	}
+	var fate func(Item) *Fate
+	if h != nil && h.KernelSeen {
+		fate = func(i Item) *Fate { return fateOf(h, &i) }
+	}
 	t.views(s, i, func(v *analyze.View) (from, to netip.Addr) {
 		if i.Kind == NS {
 			from = zoned(p.Src, f)
@@ -182,10 +185,7 @@ func (t *Timeline) discovery(s *analyze.State, f *analyze.Frame, p *analyze.Pack
 		}
 		to = zoned(p.Dst, f)
 		return other(v.Pair.Key, to), to
-	})
-	if h != nil && h.KernelSeen {
-		t.latest(s, func(i *Item) { i.Fate = fateOf(h, i) })
-	}
+	}, fate)
 }
 
 // fateOf asks the observer's policies what becomes of the answer to an NS, or
@@ -227,12 +227,12 @@ func searching(state string) bool { return state == "INCOMPLETE" || state == "FA
 
 // fateOfAsking asks the policies what becomes of the solicitations with which
 // the kernel looks for a neighbour (ndisc_send_ns).
-func fateOfAsking(h *analyze.Host, i *Item, n *analyze.Neighbor) *Fate {
+func fateOfAsking(h *analyze.Host, from netip.Addr, n *analyze.Neighbor) *Fate {
 	group := analyze.SolicitedNode(n.Addr)
-	if !i.From.IsValid() || !group.IsValid() {
+	if !from.IsValid() || !group.IsValid() {
 		return nil
 	}
-	f := spd.ICMPv6Flow(i.From, group, spd.NeighborSolicitation)
+	f := spd.ICMPv6Flow(from, group, spd.NeighborSolicitation)
 	f.IfIndex = n.IfIndex
 	v := h.DB.Lookup(spd.Out, f)
 	if !v.Dies() {
@@ -259,15 +259,10 @@ func (t *Timeline) icmpError(s *analyze.State, f *analyze.Frame, p *analyze.Pack
 	t.put(k, Item{Kind: ICMPError, At: s.Now, Event: f, From: other(k, to), To: to, Same: analyze.Fingerprint(p.Upper)})
 }
 
-// flow adds an interval to the run that it goes on, or begins one.
+// flow takes down an interval of ESP.
 func (t *Timeline) flow(s *analyze.State, e *analyze.Flow) {
 	t.rates.flow(s.Now, e)
 	for _, v := range s.Trace().Views {
-		if run := t.open(v.Pair.Key, e.Key, e.Origin); run != nil {
-			run.extend(e)
-			continue
-		}
-		sum := *e
 		from := e.Key.Src
 		if k := v.Pair.Key; from != k.A && from != k.B { // with its zone
 			from = k.A
@@ -275,7 +270,7 @@ func (t *Timeline) flow(s *analyze.State, e *analyze.Flow) {
 				from = k.B
 			}
 		}
-		t.put(v.Pair.Key, Item{Kind: ESP, At: s.Now, Event: &sum, From: from, To: other(v.Pair.Key, from)})
+		t.put(v.Pair.Key, Item{Kind: ESP, At: s.Now, Event: e, From: from, To: other(v.Pair.Key, from)})
 	}
 }
 

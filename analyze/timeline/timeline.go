@@ -16,17 +16,15 @@ type Limits struct {
 
 // Timeline is the record. Its zero value is not usable; see New.
 type Timeline struct {
-	// Forgotten counts pairs that were dropped for lack of room, the longest
-	// untouched first.
-	Forgotten uint64
-
-	limits Limits
-	size   int
-	pairs  map[analyze.PairKey]*list.Element // of recent; the values are *pairTrack
-	recent *list.List
-	hosts  map[analyze.Origin]*Track
-	names  map[string]analyze.Origin // of hosts, as evidence names them
-	rates  rates
+	notes     notes
+	limits    Limits
+	forgotten uint64
+	size      int
+	pairs     map[analyze.PairKey]*list.Element // of recent; the values are *pairTrack
+	recent    *list.List
+	hosts     map[analyze.Origin]*Track
+	names     map[string]analyze.Origin // of hosts, as evidence names them
+	rates     rates
 	// spare is room of forgotten tracks, for new ones; spared how many items it is for.
 	spare  [][]Item
 	spared int
@@ -57,6 +55,7 @@ func New(l Limits) *Timeline {
 // Pair returns the record of a pair, nil where there is none. It is valid until
 // the next Apply.
 func (t *Timeline) Pair(k analyze.PairKey) *Track {
+	t.settle()
 	if e := t.pairs[k]; e != nil {
 		return &e.Value.(*pairTrack).Track
 	}
@@ -76,6 +75,13 @@ func (t *Timeline) Clone(k analyze.PairKey) *Track {
 	return nil
 }
 
+// Forgotten returns how many pairs were dropped for lack of room, the longest
+// untouched first.
+func (t *Timeline) Forgotten() uint64 {
+	t.settle()
+	return t.forgotten
+}
+
 // Pin keeps what a finding rests on: what was seen at that moment between the
 // pair or by the host that evidence calls origin. It reports whether there is
 // such a thing.
@@ -89,30 +95,12 @@ func (t *Timeline) Pin(k analyze.PairKey, origin string, mono time.Duration, at 
 	return false
 }
 
-// put adds an item to a pair's record.
-func (t *Timeline) put(k analyze.PairKey, i Item) {
-	e := t.pairs[k]
-	if e == nil {
-		for len(t.pairs) >= t.limits.Pairs {
-			t.forget()
-		}
-		e = t.recent.PushBack(t.newTrack(k))
-		t.pairs[k] = e
-	} else {
-		t.recent.MoveToBack(e)
-	}
-	t.size += e.Value.(*pairTrack).add(i)
-	for t.size > t.limits.Bytes && len(t.pairs) > 1 {
-		t.forget()
-	}
-}
-
 // forget drops the record of the pair that was not touched for the longest time.
 func (t *Timeline) forget() {
 	p := t.recent.Remove(t.recent.Front()).(*pairTrack)
 	delete(t.pairs, p.key)
 	t.size -= p.size
-	t.Forgotten++
+	t.forgotten++
 	if n := cap(p.Items); (t.spared+n)*itemCost <= t.limits.Bytes {
 		clear(p.Items)
 		t.spare, t.spared = append(t.spare, p.Items[:0]), t.spared+n
@@ -139,18 +127,14 @@ func (t *Timeline) putHost(o analyze.Origin, i Item) {
 		h = new(Track)
 		t.hosts[o], t.names[o.String()] = h, o
 	}
-	h.add(i)
+	h.add(&i)
 }
 
-// open returns the run of ESP under that key which is still going on: nothing
-// else has happened to the pair since.
-func (t *Timeline) open(k analyze.PairKey, key analyze.FlowKey, o analyze.Origin) *Item {
-	p := t.Pair(k)
-	if p == nil {
-		return nil
-	}
-	for n := len(p.Items) - 1; n >= 0 && p.Items[n].Kind == ESP; n-- {
-		i := &p.Items[n]
+// run returns the run of ESP under that key which is still going on: nothing else
+// has happened to the pair since.
+func (t *Track) run(key analyze.FlowKey, o analyze.Origin) *Item {
+	for n := len(t.Items) - 1; n >= 0 && t.Items[n].Kind == ESP; n-- {
+		i := &t.Items[n]
 		if f := i.Event.(*analyze.Flow); f.Key == key && i.At.Origin == o {
 			return i
 		}
@@ -168,6 +152,7 @@ func other(k analyze.PairKey, a netip.Addr) netip.Addr {
 
 // Pairs calls f with the record of every pair, the longest untouched first.
 func (t *Timeline) Pairs(f func(analyze.PairKey, *Track)) {
+	t.settle()
 	for e := t.recent.Front(); e != nil; e = e.Next() {
 		p := e.Value.(*pairTrack)
 		f(p.key, &p.Track)

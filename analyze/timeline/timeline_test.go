@@ -119,8 +119,8 @@ func TestTheLongestUntouchedPairIsForgotten(t *testing.T) {
 		e.SA.Dst = netip.AddrFrom16([16]byte{0: 0xfd, 14: byte(n >> 8), 15: byte(n)})
 		r.see(e)
 	}
-	if r.size > 64<<10 || r.Forgotten == 0 || len(r.pairs) != r.recent.Len() {
-		t.Errorf("%d bytes, %d pairs, %d forgotten", r.size, len(r.pairs), r.Forgotten)
+	if forgotten := r.Forgotten(); r.size > 64<<10 || forgotten == 0 || len(r.pairs) != r.recent.Len() {
+		t.Errorf("%d bytes, %d pairs, %d forgotten", r.size, len(r.pairs), forgotten)
 	}
 	last := netip.AddrFrom16([16]byte{0: 0xfd, 14: 999 >> 8, 15: 999 & 0xff})
 	if r.Pair(analyze.MakePairKey(alice, last)) == nil || r.Pair(analyze.MakePairKey(alice, netip.MustParseAddr("fd00::3"))) != nil {

@@ -32,7 +32,7 @@ type Track struct {
 }
 
 // add appends an item and returns by how much the track grew, bytes.
-func (t *Track) add(i Item) int {
+func (t *Track) add(i *Item) int {
 	t.Count++
 	i.N = t.Count
 	if t.pinNext > 0 {
@@ -42,7 +42,7 @@ func (t *Track) add(i Item) int {
 	if t.Items == nil {
 		t.Items = make([]Item, 0, usual)
 	}
-	t.Items = append(t.Items, i)
+	t.Items = append(t.Items, *i)
 	before := t.size
 	t.size += i.cost()
 	if len(t.Items) > maxHeld {

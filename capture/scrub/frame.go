@@ -27,8 +27,9 @@ const (
 
 // frame returns a frame with stand-ins, nil for one of a kind that is not known.
 func (s *Scrubber) frame(f *analyze.Frame) *analyze.Frame {
-	to := *f
-	to.Data = append([]byte{}, f.Data...)
+	to := analyze.Frame{
+		Header: f.Header, Link: f.Link, Direction: f.Direction, OrigLen: f.OrigLen, Data: append([]byte{}, f.Data...),
+	}
 	typ, offset, err := analyze.NetworkLayer(f.Link, to.Data)
 	if err != nil {
 		return nil

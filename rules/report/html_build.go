@@ -44,7 +44,7 @@ func (b *htmlBuilder) build() {
 	b.charts()
 	b.hosts()
 	if t := b.engine.Timeline; t != nil {
-		b.page.Forgotten = t.Forgotten
+		b.page.Forgotten = t.Forgotten()
 	}
 }
 
