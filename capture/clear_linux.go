@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"os"
 	"slices"
 	"time"
 
@@ -16,12 +17,13 @@ import (
 )
 
 // What looking for packets in the clear may cost. The socket is there only while
-// there is something to look for; it has room for some hundred packets, and they
-// are read in pauses, so many at a time: beyond that the kernel drops them
-// unread, and what is told is "some". ESP never gets past the socket's filter.
+// there is something to look for, and wakes nobody while it holds nothing; it has
+// room for some hundred packets, and they are read with pauses, so many at a time:
+// beyond that the kernel drops them unread, and what is told is "some". ESP never
+// gets past the socket's filter.
 const (
 	clearPause  = 100 * time.Millisecond
-	clearBudget = 200 // packets in each pause
+	clearBudget = 200 // packets between two pauses
 	clearBuffer = 256 << 10
 )
 
@@ -36,8 +38,7 @@ func LiveClear(ctx context.Context, opt ClearOptions) iter.Seq2[analyze.Event, e
 			return kernel.Translations(opt.Netns, keys)
 		}
 		defer l.close()
-		for l.await(ctx) {
-			l.read()
+		for l.step(ctx) {
 			if now := time.Now(); !now.Before(l.due) {
 				l.due = now.Add(liveInterval)
 				l.follow()
@@ -55,7 +56,10 @@ func LiveClear(ctx context.Context, opt ClearOptions) iter.Seq2[analyze.Event, e
 // liveClear is the state of one stream.
 type liveClear struct {
 	opt     ClearOptions
-	fd      int // -1: none
+	fd      int           // -1: none
+	file    *os.File      // fd, for the runtime's poller
+	ready   chan struct{} // closed when fd is to be read; nil: nobody waits for that
+	rest    time.Time     // when the pause after reading ends
 	devices *devices
 	named   map[string]int // indexes of the interfaces by the names that were asked for, -1 where gone; nil: all
 	guards  []analyze.Guard
@@ -65,23 +69,56 @@ type liveClear struct {
 	failed  bool
 }
 
-// await waits for the next pause's end, or for guards where there are none; it
-// returns false where the stream ends.
-func (l *liveClear) await(ctx context.Context) bool {
-	var pause <-chan time.Time
+// step waits for the first of: packets, other guards, and the time to look after
+// things; without guards it waits for those alone. It returns false where the stream
+// ends.
+func (l *liveClear) step(ctx context.Context) bool {
+	var ready <-chan struct{}
+	var over <-chan time.Time
 	if l.fd >= 0 {
-		t := time.NewTimer(clearPause)
+		until := l.due
+		if now := time.Now(); now.Before(l.rest) && l.rest.Before(until) {
+			until = l.rest
+		} else if !now.Before(l.rest) {
+			ready = l.awaitPackets()
+		}
+		t := time.NewTimer(time.Until(until))
 		defer t.Stop()
-		pause = t.C
+		over = t.C
 	}
 	select {
 	case <-ctx.Done():
 		return false
 	case <-l.opt.Guards.changed:
 		l.look(l.opt.Guards.get())
-	case <-pause:
+	case <-ready:
+		l.ready, l.rest = nil, time.Now().Add(clearPause)
+		l.read()
+	case <-over:
 	}
 	return true
+}
+
+// awaitPackets returns a channel that is closed when the socket holds a packet or
+// has an error, or is closed.
+func (l *liveClear) awaitPackets() <-chan struct{} {
+	if l.ready != nil {
+		return l.ready
+	}
+	ready := make(chan struct{})
+	conn, err := l.file.SyscallConn()
+	if err != nil {
+		return nil // it is closed
+	}
+	l.ready = ready
+	go func() {
+		defer close(ready)
+		_ = conn.Read(func(fd uintptr) bool {
+			_, _, err := unix.Recvfrom(int(fd), nil, unix.MSG_PEEK|unix.MSG_DONTWAIT)
+			return !errors.Is(err, unix.EAGAIN)
+		})
+	}()
+	return ready
 }
 
 // look begins to look for other packets.
@@ -155,6 +192,7 @@ func (l *liveClear) open() (err error) {
 	if l.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
 		return fmt.Errorf("open packet socket: %w", err)
 	}
+	l.file = os.NewFile(uintptr(l.fd), "packet socket")
 	return unix.SetsockoptInt(l.fd, unix.SOL_SOCKET, unix.SO_RCVBUF, clearBuffer)
 }
 
@@ -239,8 +277,8 @@ func (l *liveClear) originOf(index int) analyze.Origin {
 
 func (l *liveClear) close() {
 	if l.fd >= 0 {
-		unix.Close(l.fd)
-		l.fd = -1
+		l.file.Close()
+		l.fd, l.file, l.ready = -1, nil, nil
 	}
 	if l.devices != nil {
 		l.devices.close()
