@@ -19,15 +19,23 @@ import (
 //	"net":   our idtype: ID_FQDN; our id=@glass; their idtype: %none; their id=(none)
 //	#1: "net":500 STATE_V2_ESTABLISHED_IKE_SA (established IKE SA); REKEY in 28000s; …
 //	#2: "net":500 STATE_V2_ESTABLISHED_CHILD_SA (established Child SA); …; IKE SA #1; idle;
-//	#2: "net" esp.d23c0e5@10.9.0.2 esp.1f7a1c5c@10.9.0.1 …
+//	#2: "net" esp.d23c0e5@10.9.0.2 esp.1f7a1c5c@10.9.0.1 tun.0@10.9.0.2 tun.0@10.9.0.1 Traffic: …
+//
+// Between IPv6 addresses an SPI is written with a colon: esp:d23c0e5@fd00::2. IKEv1
+// calls the IKE SA "ISAKMP SA #1".
+//
+// Two answers of whack are not asked for, since they tell nothing more: of
+// --trafficstatus the kernel's own counters are newer, and the %hold of
+// --shuntstatus stays for a quarter of an hour (shuntlifetime), beside SAs that carry
+// the traffic and after they are deleted.
 var (
 	versionLine = regexp.MustCompile(`^pluto_version=([^,]+),`)
 	connLine    = regexp.MustCompile(`^"([^"]*)"(?:\[(\d+)\])?( \S+)?: ( *)(.*)$`)
 	stateLine   = regexp.MustCompile(`^#(\d+): "([^"]*)"(?:\[(\d+)\])?( [^ :]\S*)?:\d+ (?:\S+ )?(STATE_\w+) \(([^)]*)\);(.*)$`)
 	initiating  = regexp.MustCompile(`_I\d+$`) // a state that stands does not tell
-	ownerOf     = regexp.MustCompile(`(?:IKE SA |isakmp)#(\d+)`)
-	spiLine     = regexp.MustCompile(`^#(\d+): "[^"]*"(?:\[\d+\])?(?: [0-9a-fA-F.:]+)? ((?:esp|ah)\.[0-9a-f]+@.*)$`)
-	spiOf       = regexp.MustCompile(`^(?:esp|ah)\.([0-9a-f]{1,8})@(\S+)$`)
+	ownerOf     = regexp.MustCompile(`(?:IKE SA |ISAKMP SA |isakmp)#(\d+)`)
+	spiLine     = regexp.MustCompile(`^#(\d+): "[^"]*".*? ((?:esp|ah)[.:][0-9a-f]+@.*)$`)
+	spiOf       = regexp.MustCompile(`^(?:esp|ah)[.:]([0-9a-f]{1,8})@(\S+)$`)
 )
 
 // whackStatus is what it says.
@@ -260,8 +268,8 @@ func connectionEnds(c *analyze.Connection) (local, remote netip.AddrPort) {
 	return local, remote
 }
 
-// spis reads the SPIs of a CHILD SA: of two, the first goes out to the peer, the
-// second comes in (show_state: "esp.%SPI@their-address esp.%SPI@our-address").
+// spis reads the SPIs of a CHILD SA: of two, the first goes out to the peer, whose
+// address is behind it, the second comes in.
 func (w *whackStatus) spis(id, text string) {
 	child := w.child[id]
 	if child == nil {

@@ -66,6 +66,27 @@ func TestWhackTellsStates(t *testing.T) {
 	}
 }
 
+// TestWhackTellsChildren reads what libreswan 4.10 answered when the kernel had these
+// SAs: in was at its own address, out at the peer's (ip xfrm state).
+func TestWhackTellsChildren(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		major uint8
+		want  analyze.DaemonChild
+	}{
+		{"states-ikev2-4.10.txt", 2, analyze.DaemonChild{ID: "3", Name: "peer", State: "STATE_V2_ESTABLISHED_CHILD_SA", SPIIn: 0x563685bc, SPIOut: 0xcb8bc339}},
+		{"states-ikev1-4.10.txt", 1, analyze.DaemonChild{ID: "2", Name: "peer", State: "STATE_QUICK_I2", SPIIn: 0xcd71e366, SPIOut: 0xc1b1d0aa}},
+	} {
+		w := parseWhack(testdata(t, tt.name), []analyze.Connection{{Name: "peer"}})
+		if len(w.sas) != 1 || w.sas[0].Major != tt.major || !reflect.DeepEqual(w.sas[0].Children, []analyze.DaemonChild{tt.want}) {
+			t.Errorf("%s: %+v, want %+v", tt.name, w.sas, tt.want)
+		}
+		if left := unfinished(w.sas); len(left) != 0 {
+			t.Errorf("%s: unfinished: %+v", tt.name, left)
+		}
+	}
+}
+
 func TestWhoSpeaksToWhom(t *testing.T) {
 	for text, want := range map[string][4]string{
 		"fd00::1...fd00::2; erouted HOLD; eroute owner: #0":                                                 {"", "fd00::1", "fd00::2", ""},
