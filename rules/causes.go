@@ -64,6 +64,7 @@ var causes = []cause{
 	{effect: "ike-no-response", by: "ike-not-bypassed", within: onePair},
 	{effect: "ike-no-response", by: "listener-missing", within: oneHost},
 	{effect: "ike-no-response", by: "default-block", within: oneHost},
+	{effect: "ike-no-response", by: "esp-unknown-spi", effectKind: kindLater}, // a restart loses the IKE SA as well
 	{effect: "nd-no-answer", by: "default-block", within: oneHost},
 	{effect: "policy-one-way", by: "plaintext-leak", within: onePair},
 	{effect: "sa-orphaned", by: "plaintext-leak", within: onePair, effectKind: kindUnused},

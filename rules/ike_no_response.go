@@ -37,6 +37,10 @@ var IKENoResponse = &Rule{
 	Check: checkIKENoResponse,
 }
 
+// kindLater is the kind of finding that a peer that has lost its SAs explains: what is
+// not answered comes after the IKE SA stood.
+const kindLater = "later exchange"
+
 func checkIKENoResponse(p *Pass) { checkSilence(p, silencePlain, 0, reportIKENoResponse) }
 
 func reportIKENoResponse(p *Pass, s *silence) {
@@ -51,6 +55,9 @@ func reportIKENoResponse(p *Pass, s *silence) {
 	}
 	if uninvited(p, s) {
 		f.Severity = Info
+	}
+	if !establishing(s.x.Type) {
+		f.kind = kindLater
 	}
 	f.Explanation = fmt.Sprintf("%s %s", s.askingWords(p), why)
 	f.Evidence = s.evidence(p)
@@ -94,6 +101,10 @@ func (s *silence) why(p *Pass) (words string, certain bool) {
 	if p.Host.KernelSeen && p.Host.Owns(s.to) {
 		return s.askedHere(p)
 	}
+	if !establishing(s.x.Type) {
+		return fmt.Sprintf("Whether the requests do not arrive, %s has restarted and does not know the IKE SA any more, or its answers are lost cannot be "+
+			"told from here.", s.to), false
+	}
 	return fmt.Sprintf("Whether the requests do not arrive, %s does not take them, or its answers are lost cannot be told from here.", s.to), false
 }
 
@@ -124,6 +135,10 @@ func (s *silence) askedHere(p *Pass) (words string, certain bool) {
 	h := p.Host
 	if len(h.Daemons()) == 0 && !h.Lacks(analyze.PartListeners) {
 		return fmt.Sprintf("They reach %s, and no IKE daemon runs there: nobody listens for ACQUIREs, and nothing is answered.", h.Origin), true
+	}
+	if !establishing(s.x.Type) {
+		return fmt.Sprintf("They reach %s, where %s runs, and nothing is answered: it may have restarted, and not know that IKE SA any more. Or this host's "+
+			"own firewall, behind the tap, drops UDP port %d.", h.Origin, daemonWords(h), s.x.Request.DstPort), false
 	}
 	return fmt.Sprintf("They reach %s, where %s runs, and nothing is answered. What the tap shows has not passed this host's own firewall yet: that it "+
 		"drops UDP port %d is the first thing to look at, then what the daemon's log says.", h.Origin, daemonWords(h), s.x.Request.DstPort), false
