@@ -75,6 +75,7 @@ func TestWhackTellsChildren(t *testing.T) {
 		want  analyze.DaemonChild
 	}{
 		{"states-ikev2-4.10.txt", 2, analyze.DaemonChild{ID: "3", Name: "peer", State: "STATE_V2_ESTABLISHED_CHILD_SA", SPIIn: 0x563685bc, SPIOut: 0xcb8bc339}},
+		{"states-instance-4.10.txt", 2, analyze.DaemonChild{ID: "2", Name: "peer[1]", State: "STATE_V2_ESTABLISHED_CHILD_SA", SPIIn: 0x30334584, SPIOut: 0xc0e2ad14}},
 		{"states-ikev1-4.10.txt", 1, analyze.DaemonChild{ID: "2", Name: "peer", State: "STATE_QUICK_I2", SPIIn: 0xcd71e366, SPIOut: 0xc1b1d0aa}},
 	} {
 		w := parseWhack(testdata(t, tt.name), []analyze.Connection{{Name: "peer"}})
