@@ -102,8 +102,8 @@ func (s *silence) why(p *Pass) (words string, certain bool) {
 		return s.askedHere(p)
 	}
 	if !establishing(s.x.Type) {
-		return fmt.Sprintf("Whether the requests do not arrive, %s has restarted and does not know the IKE SA any more, or its answers are lost cannot be "+
-			"told from here.", s.to), false
+		return fmt.Sprintf("Whether the requests do not arrive, %s does not take them or has restarted and does not know the IKE SA any more, or its "+
+			"answers are lost cannot be told from here.", s.to), false
 	}
 	return fmt.Sprintf("Whether the requests do not arrive, %s does not take them, or its answers are lost cannot be told from here.", s.to), false
 }

@@ -21,8 +21,8 @@ var SAExpired = &Rule{
 	Doc: Doc{
 		Symptom: "The link worked, and from one moment on nothing passes any more, often after a round time such as an hour.",
 		Cause: "An SA has a hard lifetime, at which the kernel deletes it. Before that, at the soft lifetime, the kernel asks the IKE daemon for a " +
-			"successor. None comes where rekeying is switched off at both ends (rekey_time = 0, rekey = no), where the daemon is gone, " +
-			"or where the SA was made by hand. The policy stays, and its packets are dropped for lack of an SA.",
+			"successor. None comes where rekeying is switched off at both ends and the daemon does not make an expired SA anew (strongSwan does, " +
+			"also with rekey_time = 0), where the daemon is gone, or where the SA was made by hand. The policy stays, and its packets are dropped for lack of an SA.",
 		Recognised: "The kernel tells of the hard expiry, no usable SA between the two stands in its place, and a policy that " +
 			"still wants it drops packets: XfrmOutNoStates rises, or the kernel asks for an SA. Where nobody listens for ACQUIREs that is " +
 			"told at once, else after 30 s without any IKE message that would make an SA. On the receiving side: packets still come under " +
