@@ -47,10 +47,11 @@ type Host struct {
 	// an SA and no ACQUIRE tells which ones; nil where there is none.
 	Starved *Starvation
 
-	order     uint32   // among the hosts
-	ended     Sighting // when its last file ended; zero before
-	jumped    Sighting // as ClockJumped, also after Changed
-	ahead     int64    // what the wall clock showed when Mono was 0, by the last event; nanoseconds since 1970
+	order     uint32                 // among the hosts
+	captured  [MarkARPReply + 1]bool // the classes of packets that were seen there
+	ended     Sighting               // when its last file ended; zero before
+	jumped    Sighting               // as ClockJumped, also after Changed
+	ahead     int64                  // what the wall clock showed when Mono was 0, by the last event; nanoseconds since 1970
 	sas       saHistory
 	seen      [2]time.Duration               // Mono of the first and the last event of this host
 	neighbors map[netip.Addr][]neighborState // one for each interface, mostly one

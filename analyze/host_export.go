@@ -32,6 +32,19 @@ func (h *Host) Kernel() KernelState {
 // capture's host nothing but frames is known.
 func (h *Host) Told() bool { return h.KernelSeen || len(h.Missing) > 0 }
 
+// Captures reports whether packets of a class that are not among what was seen at this
+// host did not come there: a recording made by watch leaves none out, and a capture,
+// which somebody's filter may have thinned, has others of the class. It is followed
+// where the files of several observers are read together.
+func (h *Host) Captures(c MarkClass) bool { return h.Told() || h.captured[c] }
+
+// capture notes that a packet of a class was seen at the host.
+func (h *Host) capture(m Mark, ok bool) {
+	if ok {
+		h.captured[m.Class] = true
+	}
+}
+
 // wordSize is how many connections or IKE SAs one of Words holds at most.
 const wordSize = 32
 

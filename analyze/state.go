@@ -261,6 +261,9 @@ func (s *State) applyFlow(h *Host, e *Flow) {
 		return
 	}
 	s.across.flow(s.Now, e)
+	if s.across.active() {
+		h.capture(FlowMark(e.Key, 0), true)
+	}
 	src := zoned(e.Key.Src, e.Origin)
 	v := s.view(h, src, zoned(e.Key.Dst, e.Origin))
 	v.sawUnicast(src, s.addFlow(v, e))

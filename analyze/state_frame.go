@@ -22,6 +22,9 @@ func (s *State) applyFrame(h *Host, f *Frame) {
 	}
 	s.trace.Packet = p
 	s.across.frame(s.Now, f.Direction, p)
+	if s.across.active() {
+		h.capture(p.Mark())
+	}
 	switch {
 	case p.IsARP():
 		s.applyARP(h, f, p)

@@ -34,7 +34,7 @@ func (p *Pass) views() []*analyze.View {
 func (p *Pass) lostOnTheWay(to *analyze.Host, class analyze.MarkClass, spi uint64, atLeast uint64) bool {
 	for _, c := range p.State.Crossings() {
 		if c.From == p.Host.Origin && c.To == to.Origin && c.Class == class && c.SPI == spi {
-			return !c.Unsure && joined(p.State, p.Host, to) && c.Arrived == 0 && c.Lost() >= atLeast
+			return !c.Unsure && joined(p.State, p.Host, to) && to.Captures(class) && c.Arrived == 0 && c.Lost() >= atLeast
 		}
 	}
 	return false

@@ -99,7 +99,7 @@ func lostBetween(p *Pass, from, to *analyze.View) (lost lostFlow, ok bool) {
 	for _, f := range from.Flows {
 		n, until := sentWhile(p, f, to.Host)
 		if n < oneWayLeast || !outbound(from, f) || until-f.First.Mono < oneWayAfter || p.reached(until+staleAfter/2+1) ||
-			!to.Host.Watched(f.First.Mono, f.First.Mono+oneWayAfter) || !reached(to, f) || came(to, f) || !forLink(p, from, to, f) {
+			!to.Host.Captures(analyze.FlowMark(f.Key, 0).Class) || !to.Host.Watched(f.First.Mono, f.First.Mono+oneWayAfter) || !reached(to, f) || came(to, f) || !forLink(p, from, to, f) {
 			continue
 		}
 		lost, ok = lostFlow{f, n, from, to, to.Host.KernelSeen && oneDevice(to.Host)}, true

@@ -412,6 +412,32 @@ func TestRecordingsOfTwoLinksAreNotHeldAgainstEachOther(t *testing.T) {
 	}
 }
 
+// TestACaptureWithoutESPShowsNoLossOfIt: many capture IKE alone ("udp port 500"), and
+// that no ESP is in the file then says nothing of the way.
+func TestACaptureWithoutESPShowsNoLossOfIt(t *testing.T) {
+	for name, tt := range map[string]struct {
+		answers bool // the captured end's own ESP is in its file
+		want    string
+	}{
+		"IKE alone":            {false, ""},
+		"ESP of the other way": {true, "error likely open"},
+	} {
+		w := newWire(ESPOneWay)
+		w.Apply(twoFiles(9))
+		w.host("glass", glass, keyed(glass, teapot, 0x1001), keyed(teapot, glass, 0x1002))
+		w.hears("teapot", glass, teapot)
+		w.pass(25, func(int) {
+			w.sees("glass", toTeapot, 1)
+			if tt.answers {
+				w.sees("teapot", toGlass, 1)
+				w.seq[toGlass]--
+			}
+			w.sees("glass", toGlass, 1)
+		})
+		t.Run(name, func(t *testing.T) { w.want(t, tt.want) })
+	}
+}
+
 // twoFiles are the files of glass and teapot, with so many packets in common.
 func twoFiles(matched int) *analyze.Alignment {
 	a := &analyze.Alignment{Observers: []analyze.Observer{

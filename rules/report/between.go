@@ -33,6 +33,9 @@ type Crossing struct {
 	Frame     uint64    `json:"first_lost_frame,omitempty"`
 	// Unsure is set where the two clocks could not be compared.
 	Unsure bool `json:"unsure,omitempty"`
+	// Filtered is set where the file of To is a capture that holds nothing of the kind:
+	// a filter may have left out what is counted as lost.
+	Filtered bool `json:"filtered,omitempty"`
 
 	class analyze.MarkClass
 }
@@ -59,6 +62,7 @@ func (sum *Summary) between(s *analyze.State) {
 			From: c.From.String(), To: c.To.String(), Kind: c.Class.String(), Src: c.Src, Dst: c.Dst,
 			Left: c.Left, Arrived: c.Arrived, Lost: c.Lost(), FirstLost: c.FirstLost().Time, LastLost: c.LastLost().Time,
 			Frame: c.FirstLost().Number, Unsure: c.Unsure, class: c.Class,
+			Filtered: filtered(s, c),
 		}
 		if c.SPI != 0 {
 			line.SPI = fmt.Sprintf("%08x", c.SPI)
@@ -72,6 +76,13 @@ func (sum *Summary) between(s *analyze.State) {
 			}
 		}
 	}
+}
+
+// filtered reports whether what is missing at the receiver may never have been
+// captured there.
+func filtered(s *analyze.State, c *analyze.Crossing) bool {
+	i := slices.IndexFunc(s.Hosts, func(h *analyze.Host) bool { return h.Origin == c.To })
+	return c.Lost() > 0 && (i < 0 || !s.Hosts[i].Captures(c.Class))
 }
 
 // inboundDrops are the counters of packets that xfrm_input and the policy check
@@ -173,7 +184,7 @@ func (sum *Summary) Ways() []string {
 		}
 		l := lines[k]
 		if l == nil {
-			l = &Crossing{SPI: k.spi, Kind: c.Kind, Unsure: c.Unsure}
+			l = &Crossing{SPI: k.spi, Kind: c.Kind, Unsure: c.Unsure, Filtered: c.Filtered}
 			lines[k] = l
 			order = append(order, k)
 		}
@@ -233,6 +244,8 @@ func (c *Crossing) words(src, dst netip.Addr) string {
 	}
 	what += fmt.Sprintf(" from %s to %s", src, dst)
 	switch {
+	case c.Filtered:
+		what += ", and no such packet is in that capture: lost on the way, or left out by its filter"
 	case c.Arrived > 0:
 		what += fmt.Sprintf(", %d of them lost on the way", c.Lost)
 	case c.Left > 1:
