@@ -157,9 +157,13 @@ func reportOtherGroup(p *Pass, o ikeOutcome, same []ikeOutcome) {
 	f := p.Finding()
 	sent := o.sa.Exchange(ike.ExchangeIKESAInit).Request.KE
 	wanted := o.notify.Group
-	f.Confidence = Certain
 	f.Explanation = fmt.Sprintf("%s wants the Diffie-Hellman group %s, and %s, which had sent %s, does not come back with it%s.",
 		o.by, wanted, o.to, sent, attemptWords(len(same)))
+	if viewOf(p, o.to) != nil {
+		f.Confidence = Certain
+	} else {
+		f.Explanation += fmt.Sprintf(" It may also be that the way to %s loses its larger request: a recording on %s tells.", o.by, o.to)
+	}
 	switch {
 	case sent == wanted:
 		f.Explanation += " It is the group that was sent: one of the two has the wrong idea of it."

@@ -41,10 +41,12 @@ type ikeOutcome struct {
 // ikeSettle is how long an outcome is left to stand before it is judged, so that what
 // belongs to it is seen as well: the daemon's word, the kernel's SAs. A request that
 // is to follow at once, with another group or the next step of EAP, has ikeFollow:
-// strongSwan retransmits after 4 s, libreswan after 0.5 s.
+// strongSwan retransmits after 4 s, libreswan after 0.5 s. Seen from elsewhere it has
+// ikeFollowAfar, until strongSwan has sent it a third time: after 4 and 7.2 s more.
 const (
-	ikeSettle = 2 * time.Second
-	ikeFollow = 5 * time.Second
+	ikeSettle     = 2 * time.Second
+	ikeFollow     = 5 * time.Second
+	ikeFollowAfar = 12 * time.Second
 )
 
 // ikeJudged is how the attempts of one view were judged, by the first rule that
@@ -115,11 +117,20 @@ func (o *ikeOutcome) judgeV2(p *Pass) {
 		case ike.NotifyNoProposalChosen:
 			o.refuse(ikeRefused, n)
 		case ike.NotifyInvalidKEPayload:
-			if p.Passed(n.At, ikeFollow) {
+			if p.Passed(n.At, o.follow(p)) {
 				o.refuse(ikeOtherGroup, n)
 			}
 		}
 	}
+}
+
+// follow is how long an initiator is given to come back with another group. Where it is
+// not seen itself, what it sends may be lost on the way, and what it sends again too.
+func (o *ikeOutcome) follow(p *Pass) time.Duration {
+	if viewOf(p, o.to) != nil {
+		return ikeFollow
+	}
+	return ikeFollowAfar
 }
 
 // notifyName is the name of the notification that decided, as the logs of daemons have
