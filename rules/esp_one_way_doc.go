@@ -6,7 +6,7 @@ var espOneWayDoc = Doc{
 		"know it. One direction is enough. Others drop ESP in UDP, which looks like IKE on port 4500 without its marker. Or the packets arrive, and " +
 		"the other end drops them or has nothing to say.",
 	Recognised: "Certain where both ends were recorded: packets leave one under an SPI, over 10 s or more, and not one arrives at the other, whose kernel is " +
-		"seen, while IKE does; the direction is named. Packets that both recordings hold, or an SPI of IKE's, must show that they are of the same link. From one end alone it is likely, and an error only where an answer is due: the packet for which " +
+		"seen, while IKE does; the direction is named. Packets that both recordings hold, or an SPI of IKE's, must show that they are of the same link, and a capture that holds no ESP at all counts for nothing: its filter may have left it out. From one end alone it is likely, and an error only where an answer is due: the packet for which " +
 		"the SA was made (ACQUIRE) was a TCP connect, a ping or a DNS query, and five packets over 10 s went unanswered; or an ICMP " +
 		"error says that ESP is not let through. Else it is for information: a log or a meter that sends and gets no answer looks the " +
 		"same from outside.",

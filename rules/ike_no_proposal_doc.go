@@ -8,7 +8,7 @@ var ikeNoProposalDoc = Doc{
 		"differs, for the first CHILD SA makes no use of it. strongSwan answers NO_PROPOSAL_CHOSEN too where no connection is configured for the " +
 		"peer's address. INVALID_KE_PAYLOAD asks for another group; a healthy initiator comes back with it at once.",
 	Recognised: "For the IKE SA the answer is in the clear: NO_PROPOSAL_CHOSEN, and no other answer within 2 s, or INVALID_KE_PAYLOAD, and no " +
-		"request with that group within 5 s. What the responder accepts is shown where it was seen: in what it offers itself, in what it once " +
+		"request with that group within 5 s (12 s, and likely only, where the initiator itself was not recorded: what it sends may be lost). What the responder accepts is shown where it was seen: in what it offers itself, in what it once " +
 		"chose, or by its daemon's word. Certain where those do not meet; else likely, for a missing connection looks the same. For a CHILD SA " +
 		"the answer is encrypted: certain by the word of a daemon; likely where the rekeying of a CHILD SA that works is refused twice. One " +
 		"refused with IKE_AUTH looks like one whose selectors do not fit (ike-ts-unacceptable).",
