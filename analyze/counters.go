@@ -36,6 +36,19 @@ func (s *series) value() uint64 {
 	return s.points[len(s.points)-1].value
 }
 
+// riseAt returns by how much the counter grew with the latest poll, if that was the one
+// seen then. Polls that a busy recorder told of late share their place in the stream.
+func (s *series) riseAt(at Sighting) uint64 {
+	if s == nil || len(s.points) < 2 {
+		return 0
+	}
+	last, before := s.points[len(s.points)-1], s.points[len(s.points)-2]
+	if last.at != at || last.value <= before.value {
+		return 0
+	}
+	return last.value - before.value
+}
+
 // rise returns by how much the counter grew after since and up to until, and
 // when it grew first and last. What was counted before the history began is not known and
 // not counted.

@@ -100,6 +100,10 @@ func (h *Host) Rise(name string, since time.Duration) (n uint64, first, last Sig
 	return h.counters[name].rise(since, math.MaxInt64)
 }
 
+// RiseAt returns by how much a counter grew with the poll of that sighting, if no later
+// one has told of the counter.
+func (h *Host) RiseAt(name string, poll Sighting) uint64 { return h.counters[name].riseAt(poll) }
+
 // RiseBetween returns by how much a counter grew after since and up to until,
 // with the last poll that showed it.
 func (h *Host) RiseBetween(name string, since, until time.Duration) (n uint64, last Sighting) {

@@ -321,7 +321,7 @@ func (t *Timeline) counters(s *analyze.State, e *analyze.Counters) {
 		if !strings.HasPrefix(name, "Xfrm") {
 			continue
 		}
-		if by, _ := h.RiseBetween(name, s.Now.Mono-1, s.Now.Mono); by > 0 {
+		if by := h.RiseAt(name, s.Now); by > 0 {
 			rises = append(rises, Rise{name, by})
 			t.rates.counter(s.Now, name, by)
 		}

@@ -170,7 +170,14 @@ func TestCounterRises(t *testing.T) {
 	if last.Kind != Counter || len(last.Rises) != 1 || last.Rises[0] != (Rise{"XfrmOutNoStates", 3}) {
 		t.Errorf("got %+v", last)
 	}
-	if c := r.Counters(); len(c) != 1 || c[0].Total != 3 || c[0].Name != "XfrmOutNoStates" {
+	late := host(time.Second) // polled later, and told of by a busy recorder at the same place
+	late.Time, late.Number = late.Time.Add(5*time.Second), late.Number+1
+	r.see(&analyze.Counters{Header: late, Values: map[string]uint64{"XfrmOutNoStates": 9}})
+	items = r.Host(analyze.Origin{Host: "alice"}).Items
+	if rises := items[len(items)-1].Rises; len(rises) != 1 || rises[0].By != 2 {
+		t.Errorf("the second poll of one place rose by %+v, want 2", rises)
+	}
+	if c := r.Counters(); len(c) != 1 || c[0].Total != 5 || c[0].Name != "XfrmOutNoStates" {
 		t.Errorf("rates are %+v", c)
 	}
 }
