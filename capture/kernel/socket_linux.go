@@ -28,6 +28,9 @@ var buffers = sync.Pool{New: func() any { return new([maxMessage]byte) }}
 // deleted) fits while the reader is busy. A test makes it small.
 var receiveBuffer = 16 << 20
 
+// openFD makes a socket. A test makes it fail as some kernels do.
+var openFD = unix.Socket
+
 // ours holds the inodes of the sockets that this process has in groups, so that we do not take ourselves for an IKE daemon.
 var ours sync.Map // uint64 → struct{}
 
@@ -37,7 +40,7 @@ var errOverrun = errors.New("netlink overrun")
 // openSocket opens a netlink socket in the thread's namespace and joins it to
 // multicast groups.
 func openSocket(protocol int, groups ...int) (*socket, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
+	fd, err := openFD(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
 	if err != nil {
 		return nil, fmt.Errorf("open netlink socket: %w", err)
 	}
