@@ -23,6 +23,7 @@ func run(args []string, io streams) int {
 	// A closed pipe is an error of the write that finds it, not a signal, so
 	// that a recording is ended properly all the same.
 	signal.Ignore(syscall.SIGPIPE)
+	ignoreFileSize()
 	ends := []os.Signal{os.Interrupt, syscall.SIGTERM}
 	if !signal.Ignored(syscall.SIGHUP) { // nohup ignores it
 		ends = append(ends, syscall.SIGHUP) // the line to the terminal broke
@@ -40,6 +41,9 @@ const (
 	statusFine  = 0 // nothing of severity warning or worse
 	statusFound = 1 // at least one such finding that no other explains
 	statusError = 2 // the work could not be done
+	// statusUnread is what a shell says of a program that SIGPIPE has ended: whoever
+	// read has seen enough.
+	statusUnread = 128 + 13
 )
 
 // errFound ends a command that did its work and found something.
@@ -53,8 +57,8 @@ func exitStatus(err error, io streams) int {
 		return statusFine
 	case errors.Is(err, errFound):
 		return statusFound
-	case errors.Is(err, syscall.EPIPE): // whoever read has seen enough
-		return statusFine
+	case errors.Is(err, syscall.EPIPE):
+		return statusUnread
 	}
 	io.say(oneLine(err))
 	return statusError

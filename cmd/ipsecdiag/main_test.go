@@ -161,18 +161,24 @@ func TestUnwritableOutput(t *testing.T) {
 }
 
 // TestClosedPipe holds that the program ends quietly when nobody reads it, as
-// in: ipsecdiag events FILE | head -1.
+// in: ipsecdiag events FILE | head -1, and with the status that a shell gives a
+// program which SIGPIPE has ended: what it says else would not be true.
 func TestClosedPipe(t *testing.T) {
-	read, write, err := os.Pipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	read.Close()
-	cmd := exec.Command(program, "explain")
-	cmd.Stdout = write
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	if err := cmd.Run(); err != nil || stderr.Len() > 0 {
-		t.Errorf("%v, standard error %q", err, stderr.String())
+	file := fixture("nd-deadlock-ikev2", "glass.pcapng")
+	for _, args := range [][]string{{"explain"}, {"analyze", file}, {"analyze", file, "--format", "json"}, {"events", file}} {
+		read, write, err := os.Pipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		read.Close()
+		cmd := exec.Command(program, args...)
+		cmd.Stdout = write
+		var stderr bytes.Buffer
+		cmd.Stderr = &stderr
+		err = cmd.Run()
+		write.Close()
+		if cmd.ProcessState.ExitCode() != statusUnread || stderr.Len() > 0 {
+			t.Errorf("%q: %v, standard error %q", args, err, stderr.String())
+		}
 	}
 }

@@ -92,10 +92,9 @@ func runWatch(ctx context.Context, o watchOptions, io streams) error {
 		err = w.run(watching, wire)
 	}
 	err = errors.Join(err, w.failed, w.stopRecording())
-	if errors.Is(err, syscall.EPIPE) { // whoever read has seen enough
-		err = nil
+	if !errors.Is(err, syscall.EPIPE) { // else whoever read has seen enough
+		w.summarize()
 	}
-	w.summarize()
 	if err != nil {
 		return err
 	}

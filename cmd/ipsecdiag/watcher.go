@@ -8,6 +8,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"ipsecdiag/analyze"
@@ -210,6 +211,9 @@ func (w *watcher) started(wire bool) {
 
 // see records an event, judges it and tells what is new.
 func (w *watcher) see(e analyze.Event) error {
+	if _, ok := e.(*analyze.Tick); ok && unread(w.io.out) {
+		return syscall.EPIPE // not only with the next finding, which may be hours away
+	}
 	return w.changed(w.fold(e))
 }
 
