@@ -119,7 +119,7 @@ func TestBadInput(t *testing.T) {
 		{"wach", "did you mean watch?"},
 		{"--loud", "unknown flag: --loud"},
 		{"watch", "needs an interface"},
-		{"watch --max-memory 1MB eth0", "not a size of at least 64MB"},
+		{"watch --max-memory 1MB eth0", "not a size of at least 100MB"},
 		{"watch --for soon eth0", "invalid duration"},
 		{"watch --acquire sometimes eth0", "must be one of auto, always, never"},
 		{"demo now", "takes no arguments"},

@@ -15,19 +15,20 @@ type memory int64
 const (
 	// watchMemory is what a watch takes by default.
 	watchMemory memory = 256e6
-	leastMemory memory = 64e6
+	leastMemory memory = 100e6
 	// fixedMemory is what is taken whatever happens: the program itself, the ring
-	// that the kernel writes into, the tables of one size.
-	fixedMemory memory = 40e6
+	// that the kernel writes into, the tables of one size, and the process that reads
+	// the kernel.
+	fixedMemory memory = 64e6
 )
 
-const memoryUsage = "take no more memory than this `SIZE` (64MB or more):\nof too many pairs the oldest are forgotten,\nstrangers first"
+const memoryUsage = "take no more memory than this `SIZE` (100MB or more):\nof too many pairs the oldest are forgotten,\nstrangers first"
 
 // Set reads 256MB and its like.
 func (m *memory) Set(text string) error {
 	n, ok := parseSize(text)
 	if !ok || memory(n) < leastMemory {
-		return fmt.Errorf("%q is not a size of at least 64MB (256MB, 1GiB)", text)
+		return fmt.Errorf("%q is not a size of at least 100MB (256MB, 1GiB)", text)
 	}
 	*m = memory(n)
 	return nil

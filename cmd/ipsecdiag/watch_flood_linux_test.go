@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -143,13 +144,21 @@ func startUnderAttack(t *testing.T, b string) *attacked {
 	return w
 }
 
-// look notes how much memory it has, its children's included.
+// look notes how much memory it has, its children's included, whichever of its
+// threads started them.
 func (w *attacked) look(t *testing.T) {
+	t.Helper()
 	sum := residentSize(t, w.cmd.Process.Pid)
-	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", w.cmd.Process.Pid, w.cmd.Process.Pid))
-	for _, pid := range strings.Fields(string(children)) {
-		if n, err := strconv.Atoi(pid); err == nil {
-			sum += residentSize(t, n)
+	if sum == 0 { // it waits to be waited for
+		t.Fatalf("watch ended: %s", <-w.text)
+	}
+	threads, _ := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", w.cmd.Process.Pid))
+	for _, thread := range threads {
+		children, _ := os.ReadFile(thread)
+		for _, pid := range strings.Fields(string(children)) {
+			n, _ := strconv.Atoi(pid)
+			of, _ := resident(n) // it may have ended
+			sum += of
 		}
 	}
 	w.most = max(w.most, sum)

@@ -73,17 +73,25 @@ func TestWatchStaysSmall(t *testing.T) {
 // residentSize returns the memory of a process that is in RAM, bytes.
 func residentSize(t *testing.T, pid int) int64 {
 	t.Helper()
-	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	n, err := resident(pid)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return n
+}
+
+func resident(pid int) (int64, error) {
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
 	}
 	for line := range strings.Lines(string(status)) {
 		if f := strings.Fields(line); len(f) == 3 && f[0] == "VmRSS:" {
 			kib, _ := strconv.ParseInt(f[1], 10, 64)
-			return kib << 10
+			return kib << 10, nil
 		}
 	}
-	return 0
+	return 0, nil
 }
 
 // watchedHosts makes two namespaces with va and vb between them, 10.9.0.1 and
