@@ -24,7 +24,12 @@
 //     the map; when too many of its keys have gone quiet, a new program with a
 //     new map takes over, and the old one is read once more.
 //
-// What this leaves to rules is the same Flow events as ever.
+// What this leaves to rules is the same Flow events as ever. Beyond the first frames
+// none is handed up as a sample now and then, for it could tell them nothing: of
+// each packet a rule asks for its time, its length and its sequence number. The
+// longest one and the first, last, smallest and largest numbers of the interval are
+// counted here, from which gaps, replays and new beginnings follow; all else is
+// ciphertext.
 
 package capture
 

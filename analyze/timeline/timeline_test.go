@@ -1,7 +1,9 @@
 package timeline
 
 import (
+	"math/rand/v2"
 	"net/netip"
+	"reflect"
 	"testing"
 	"time"
 
@@ -132,6 +134,44 @@ func TestTheLongestUntouchedPairIsForgotten(t *testing.T) {
 	}
 	if size != r.size {
 		t.Errorf("tracks take %d bytes, counted are %d", size, r.size)
+	}
+}
+
+// TestFilingLaterMakesNoDifference holds that the record is the same whether notes are
+// filed one by one or many at a time, by another goroutine.
+func TestFilingLaterMakesNoDifference(t *testing.T) {
+	l := Limits{Bytes: 256 << 10, Pairs: 50}
+	atOnce, later := newRecorder(l), newRecorder(l)
+	r := rand.New(rand.NewPCG(1, 2))
+	for n := range 5 * maxNotes {
+		at := time.Duration(n) * 100 * time.Millisecond
+		peer := netip.AddrFrom16([16]byte{0: 0xfd, 15: byte(2 + r.IntN(60))})
+		see := func(t recorder) { t.see(esp(at, alice, peer, 1, uint32(n+1))) }
+		if r.IntN(3) == 0 {
+			see = func(t recorder) {
+				e := soft(at)
+				e.SA.Dst = peer
+				t.see(e)
+			}
+		}
+		see(atOnce)
+		see(later)
+		atOnce.settle()
+	}
+	if a, b := atOnce.Forgotten(), later.Forgotten(); a != b || a == 0 {
+		t.Errorf("%d and %d pairs were forgotten", a, b)
+	}
+	var want []Track
+	atOnce.Pairs(func(_ analyze.PairKey, t *Track) { want = append(want, *t.clone()) })
+	n := 0
+	later.Pairs(func(k analyze.PairKey, got *Track) {
+		if n >= len(want) || !reflect.DeepEqual(*got.clone(), want[n]) {
+			t.Errorf("the record of %v differs", k)
+		}
+		n++
+	})
+	if n != len(want) || n == 0 {
+		t.Errorf("%d pairs, want %d", n, len(want))
 	}
 }
 
