@@ -3,6 +3,7 @@ package capture
 import (
 	"fmt"
 	"net/netip"
+	"os"
 	"slices"
 	"sync"
 
@@ -20,6 +21,8 @@ type ClearOptions struct {
 	Host       string
 	Warn       func(string)
 	Guards     *Guards
+	// Tracked opens the table of tracked connections; nil: kernel.OpenTracked.
+	Tracked func() (*os.File, error)
 }
 
 // Guards are the packets that are looked for in the clear. They are set by who

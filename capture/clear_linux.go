@@ -16,7 +16,7 @@ import (
 	"ipsecdiag/capture/netns"
 )
 
-// What looking for packets in the clear may cost. The socket is there only while
+// What looking for packets in the clear may cost. The socket receives only while
 // there is something to look for, and wakes nobody while it holds nothing; it has
 // room for some hundred packets, and they are read with pauses, so many at a time:
 // beyond that the kernel drops them unread, and what is told is "some". ESP never
@@ -29,14 +29,14 @@ const (
 
 // LiveClear yields, each second, a Clear for each kind of packet in the clear
 // that a guard means, not sequenced. It ends without an error with the context.
-// Where the socket cannot be had it warns and yields nothing.
+// The socket, which needs CAP_NET_RAW, is opened at once; where it cannot be had
+// it warns when there is something to look for, and yields nothing.
 func LiveClear(ctx context.Context, opt ClearOptions) iter.Seq2[analyze.Event, error] {
+	l := &liveClear{opt: opt, fd: -1}
+	l.meter.origin = l.originOf
+	l.nat.read = l.translations
+	l.failed = netns.Do(opt.Netns, l.open)
 	return func(yield func(analyze.Event, error) bool) {
-		l := &liveClear{opt: opt, fd: -1}
-		l.meter.origin = l.originOf
-		l.nat.read = func(keys []analyze.ClearKey) (map[analyze.ClearKey]analyze.ClearKey, error) {
-			return kernel.Translations(opt.Netns, keys)
-		}
 		defer l.close()
 		for l.step(ctx) {
 			if now := time.Now(); !now.Before(l.due) {
@@ -53,10 +53,25 @@ func LiveClear(ctx context.Context, opt ClearOptions) iter.Seq2[analyze.Event, e
 	}
 }
 
+// translations returns what packets were before NAT changed them.
+func (l *liveClear) translations(keys []analyze.ClearKey) (map[analyze.ClearKey]analyze.ClearKey, error) {
+	open := l.opt.Tracked
+	if open == nil {
+		open = func() (*os.File, error) { return kernel.OpenTracked(l.opt.Netns) }
+	}
+	table, err := open()
+	if err != nil {
+		return nil, err
+	}
+	defer table.Close()
+	return kernel.Translations(table, keys), nil
+}
+
 // liveClear is the state of one stream.
 type liveClear struct {
 	opt     ClearOptions
 	fd      int           // -1: none
+	armed   bool          // the socket receives
 	file    *os.File      // fd, for the runtime's poller
 	ready   chan struct{} // closed when fd is to be read; nil: nobody waits for that
 	rest    time.Time     // when the pause after reading ends
@@ -66,7 +81,8 @@ type liveClear struct {
 	meter   clearMeter
 	nat     translator
 	due     time.Time
-	failed  bool
+	failed  error // why nothing is looked for
+	warned  bool
 }
 
 // step waits for the first of: packets, other guards, and the time to look after
@@ -75,7 +91,7 @@ type liveClear struct {
 func (l *liveClear) step(ctx context.Context) bool {
 	var ready <-chan struct{}
 	var over <-chan time.Time
-	if l.fd >= 0 {
+	if l.armed {
 		until := l.due
 		if now := time.Now(); now.Before(l.rest) && l.rest.Before(until) {
 			until = l.rest
@@ -124,43 +140,56 @@ func (l *liveClear) awaitPackets() <-chan struct{} {
 // look begins to look for other packets.
 func (l *liveClear) look(guards []analyze.Guard) {
 	l.guards = guards
-	if l.failed {
+	if l.failed == nil {
+		l.failed = l.arm()
+	}
+	if l.failed == nil {
 		return
 	}
-	if err := l.arm(); err != nil {
-		l.failed = true
-		l.close()
-		if l.opt.Warn != nil {
-			l.opt.Warn(fmt.Sprintf("packets in the clear are not looked for: %v", err))
-		}
+	l.close()
+	if l.opt.Warn != nil && !l.warned && len(guards) > 0 {
+		l.warned = true
+		l.opt.Warn(fmt.Sprintf("packets in the clear are not looked for: %v", l.failed))
 	}
 }
 
-// arm opens the socket or gives it the filter for the guards; without any it
-// closes it.
+// arm gives the socket the filter for the guards; without any it receives nothing.
 func (l *liveClear) arm() error {
 	if len(l.guards) == 0 {
-		l.close()
-		return nil
+		return l.disarm()
 	}
 	filter, err := newClearFilter(l.guards)
 	if err != nil {
 		return err
 	}
-	opened := l.fd < 0
-	if opened {
-		if err := netns.Do(l.opt.Netns, l.open); err != nil {
-			return err
-		}
-	}
 	s := packetSocket{fd: l.fd}
 	if err := s.attachClassic(filter); err != nil {
 		return fmt.Errorf("attach filter: %w", err)
 	}
-	if !opened {
+	if l.armed {
 		return nil
 	}
+	l.armed = true
+	if l.named != nil {
+		l.find()
+	}
 	return l.bind()
+}
+
+// disarm has the socket cost nothing, and keeps it: there may be no right to open
+// another one. It is bound to a protocol that nobody speaks, and lets nothing in.
+func (l *liveClear) disarm() error {
+	if !l.armed {
+		return nil
+	}
+	l.armed = false
+	s := packetSocket{fd: l.fd}
+	if err := s.deafen(); err != nil {
+		return fmt.Errorf("attach filter: %w", err)
+	}
+	err := unix.Bind(l.fd, &unix.SockaddrLinklayer{Protocol: networkOrder(unix.ETH_P_LOOP)})
+	l.read()
+	return err
 }
 
 // bind has packets received of the only interface, of all where there are
@@ -217,7 +246,7 @@ func (l *liveClear) find() {
 // follow has packets received of an interface that has taken the place of one
 // that is gone.
 func (l *liveClear) follow() {
-	if l.fd < 0 || l.named == nil {
+	if !l.armed || l.named == nil {
 		return
 	}
 	l.find()

@@ -7,8 +7,11 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/spd"
+	"ipsecdiag/capture/netns"
 )
 
 // Of what leaves and what comes in, LiveClear tells what a guard means: not ESP,
@@ -73,15 +76,25 @@ func TestIntegrationLiveClear(t *testing.T) {
 	<-ended
 }
 
-// Without guards there is no socket, and the stream ends with the context.
+// Without guards the socket receives nothing, and the stream ends with the
+// context.
 func TestIntegrationLiveClearWithoutGuards(t *testing.T) {
 	a, _ := twoHosts(t)
 	ctx, cancel := context.WithCancel(context.Background())
 	l := &liveClear{opt: ClearOptions{Interfaces: []string{"va"}, Netns: a, Guards: NewGuards()}, fd: -1}
+	if err := netns.Do(a, l.open); err != nil {
+		t.Fatal(err)
+	}
+	defer l.close()
 	all := []analyze.Guard{{Selector: spd.Selector{Src: netip.MustParsePrefix("::/0"), Dst: netip.MustParsePrefix("::/0")}, Direction: analyze.DirOut}}
-	for _, guards := range [][]analyze.Guard{nil, all, nil} {
-		if l.look(guards); (l.fd >= 0) != (len(guards) > 0) || l.failed {
-			t.Errorf("with %d guards the socket is %d, failed %v", len(guards), l.fd, l.failed)
+	for _, guards := range [][]analyze.Guard{nil, all, nil, all} {
+		l.look(guards)
+		at, err := unix.Getsockname(l.fd)
+		if err != nil || l.failed != nil {
+			t.Fatal(err, l.failed)
+		}
+		if protocol := at.(*unix.SockaddrLinklayer).Protocol; (protocol == networkOrder(unix.ETH_P_ALL)) != (len(guards) > 0) {
+			t.Errorf("with %d guards the socket receives protocol %#x", len(guards), protocol)
 		}
 	}
 	cancel()

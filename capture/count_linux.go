@@ -21,8 +21,8 @@
 //     Each has two slots: while one interval is read, the next one is written
 //     in the other. Between the two we wait until no program runs any more that
 //     began in the old interval (membarrier(2)). Nothing is ever deleted from
-//     the map; when too many of its keys have gone quiet, a new program with a
-//     new map takes over, and the old one is read once more.
+//     the map; when too many of its keys have gone quiet, another program with
+//     an empty map takes over, and the old one is read once more.
 //
 // What this leaves to rules is the same Flow events as ever. Beyond the first frames
 // none is handed up as a sample now and then, for it could tell them nothing: of
@@ -207,11 +207,7 @@ const batchKeys = 1024
 
 // each calls f for each key with the slots of all processors.
 func (c *counter) each(f func(*countKey, []countSlots)) error {
-	if c.keys == nil {
-		c.keys, c.keys4 = make([]countKey, batchKeys), make([]countKey4, batchKeys)
-		c.slots = make([]countSlots, batchKeys*c.processor)
-	}
-	err := c.batches(c.flows4, c.keys4, func(i int, slots []countSlots) {
+	err := c.batches(c.flows4, c.room4(), func(i int, slots []countSlots) {
 		k := c.keys4[i].key()
 		f(&k, slots)
 	})
@@ -219,6 +215,15 @@ func (c *counter) each(f func(*countKey, []countSlots)) error {
 		return err
 	}
 	return c.batches(c.flows6, c.keys, func(i int, slots []countSlots) { f(&c.keys[i], slots) })
+}
+
+// room4 makes room for a read, and returns that for the keys of IPv4.
+func (c *counter) room4() []countKey4 {
+	if c.keys == nil {
+		c.keys, c.keys4 = make([]countKey, batchKeys), make([]countKey4, batchKeys)
+		c.slots = make([]countSlots, batchKeys*c.processor)
+	}
+	return c.keys4
 }
 
 // batches reads the keys of a map batch by batch, and calls f for the place of
@@ -237,6 +242,36 @@ func (c *counter) batches(flows *ebpf.Map, keys any, f func(i int, slots []count
 			return nil
 		}
 	}
+}
+
+// empty deletes all keys and interfaces of a counter that is not attached.
+func (c *counter) empty() error {
+	var indexes []uint32
+	var index, kind uint32
+	for all := c.devices.Iterate(); all.Next(&index, &kind); {
+		indexes = append(indexes, index)
+	}
+	for _, index := range indexes {
+		if err := c.devices.Delete(index); err != nil {
+			return fmt.Errorf("empty the kernel's counts of flows: %w", err)
+		}
+	}
+	var keys4 []countKey4
+	var keys []countKey
+	err := c.batches(c.flows4, c.room4(), func(i int, _ []countSlots) { keys4 = append(keys4, c.keys4[i]) })
+	if err == nil {
+		err = c.batches(c.flows6, c.keys, func(i int, _ []countSlots) { keys = append(keys, c.keys[i]) })
+	}
+	if err == nil && len(keys4) > 0 {
+		_, err = c.flows4.BatchDelete(keys4, nil)
+	}
+	if err == nil && len(keys) > 0 {
+		_, err = c.flows6.BatchDelete(keys, nil)
+	}
+	if err != nil {
+		return fmt.Errorf("empty the kernel's counts of flows: %w", err)
+	}
+	return nil
 }
 
 func (c *counter) close() {

@@ -6,12 +6,14 @@ import (
 	"io/fs"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/capture/confine"
 )
 
 // counting is the live stream's part in counting flows in the kernel. Its
 // counter is nil where all frames are handed up.
 type counting struct {
 	counter *counter
+	spare   *counter           // takes the counter's place; made at once, since later there may be no right to
 	kinds   map[int]deviceKind // interfaces that the counter was told of
 	early   []countedFlow      // counted before their key's first frames came out of the ring
 }
@@ -32,19 +34,36 @@ func openCounting(opt counterOptions, hatypes map[int]uint16) (c counting, why s
 			}
 		}
 	}
-	var err error
-	c.counter, err = newCounter(opt)
-	switch {
-	case errors.Is(err, fs.ErrPermission):
-		return c, "CAP_BPF is missing"
-	case err != nil:
-		return c, err.Error()
+	if why := c.make(opt); why != "" {
+		c.close()
+		return counting{}, why
 	}
 	c.kinds = map[int]deviceKind{}
 	for index, hatype := range hatypes {
 		c.tell(index, kindOf(hatype, maybeRelated))
 	}
 	return c, ""
+}
+
+// make makes the counters, and makes sure that they can be read by a process
+// without capabilities: before Linux 5.19 that could be forbidden
+// (kernel.unprivileged_bpf_disabled).
+func (c *counting) make(opt counterOptions) (why string) {
+	for _, to := range []**counter{&c.counter, &c.spare} {
+		made, err := newCounter(opt)
+		switch {
+		case errors.Is(err, fs.ErrPermission):
+			return "CAP_BPF is missing"
+		case err != nil:
+			return err.Error()
+		}
+		*to = made
+	}
+	if err := confine.WithoutCapabilities(c.spare.empty); err != nil {
+		return "this kernel lets nobody read its counts without CAP_BPF, which is given up"
+	}
+	c.counter.keys, c.counter.keys4, c.counter.slots = c.spare.keys, c.spare.keys4, c.spare.slots // read in turn
+	return ""
 }
 
 // maybeRelated stands for the group of a device while that is not known.
@@ -137,30 +156,28 @@ func (c *counting) release(meter *FlowMeter, originOf func(index int) *analyze.O
 	c.early = c.early[:0]
 }
 
-// renew puts a new counter in the place of one whose keys have mostly gone
+// renew puts the spare counter in the place of one whose keys have mostly gone
 // quiet. Nothing is lost: the old one is read once more when no frame can come
-// to it any more.
+// to it any more. Then it is emptied, and is the spare one.
 func (c *counting) renew(fd int, hand func(*countKey, *countSlot)) error {
-	old := c.counter
-	fresh, err := newCounter(old.opt)
-	if err != nil {
-		return fmt.Errorf("renew the kernel's counts of flows: %w", err)
-	}
+	old, fresh := c.counter, c.spare
 	for index, kind := range c.kinds {
 		_ = fresh.tell(index, kind) // see tell
 	}
 	if err := fresh.attach(fd); err != nil {
-		fresh.close()
 		return fmt.Errorf("renew the kernel's counts of flows: %w", err)
 	}
-	c.counter = fresh
-	defer old.close()
-	_, err = old.read(hand)
-	return err
+	c.counter, c.spare = fresh, old
+	if _, err := old.read(hand); err != nil {
+		return err
+	}
+	return old.empty()
 }
 
 func (c *counting) close() {
-	if c.counter != nil {
-		c.counter.close()
+	for _, counter := range []*counter{c.counter, c.spare} {
+		if counter != nil {
+			counter.close()
+		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/capture/kernel"
 )
 
 // liveInterval is how often flows are told, drops asked for and interfaces
@@ -58,6 +59,7 @@ type live struct {
 	ctx      context.Context
 	opt      LiveOptions
 	sources  *liveSources
+	links    *kernel.LinkReader // nil where one interface is watched
 	counting counting
 	socket   *packetSocket
 	waker    *waker

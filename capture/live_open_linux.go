@@ -82,9 +82,14 @@ func (l *live) relate() {
 		return
 	}
 	l.sorter.dedup = new(deduper)
+	// The kernel answers at once: nothing to be cancelled.
+	reader, err := kernel.OpenLinks(context.WithoutCancel(l.ctx), kernel.Options{})
+	l.links = reader
 	l.sources.regroup = func() (deviceGroups, error) {
-		// The kernel answers at once: nothing to be cancelled.
-		links, err := kernel.Links(context.WithoutCancel(l.ctx), kernel.Options{Netns: l.opt.Netns})
+		if err != nil {
+			return nil, err
+		}
+		links, err := reader.Links()
 		return newDeviceGroups(links), err
 	}
 }
@@ -96,6 +101,9 @@ func (l *live) close() {
 	}
 	if l.socket != nil {
 		l.socket.close()
+	}
+	if l.links != nil {
+		l.links.Close()
 	}
 	l.counting.close()
 	if l.sources != nil {

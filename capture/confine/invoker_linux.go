@@ -5,7 +5,6 @@ import (
 	"os"
 	"runtime"
 	"strconv"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -87,20 +86,25 @@ func calledSudo(dir string) (uid int, ok bool) {
 }
 
 // writable reports whether files may be made in a directory without any
-// capability. One that is not there is not the matter here. It is asked on a
-// thread that gives its capabilities up, and ends.
+// capability. One that is not there is not the matter here.
 func writable(dir string) bool {
+	err := WithoutCapabilities(func() error { return unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS) })
+	return err != unix.EACCES && err != unix.EPERM
+}
+
+// WithoutCapabilities runs f on a thread that has no capability, and ends with
+// it, to see what will be possible once the process has none.
+func WithoutCapabilities(f func() error) error {
 	answer := make(chan error)
 	go func() {
 		runtime.LockOSThread() // never unlocked
 		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 		var none [2]unix.CapUserData
-		if _, _, errno := unix.Syscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&none[0])), 0); errno != 0 {
-			answer <- errno
+		if err := unix.Capset(&header, &none[0]); err != nil {
+			answer <- err
 			return
 		}
-		answer <- unix.Faccessat(unix.AT_FDCWD, dir, unix.W_OK|unix.X_OK, unix.AT_EACCESS)
+		answer <- f()
 	}()
-	err := <-answer
-	return err != unix.EACCES && err != unix.EPERM
+	return <-answer
 }

@@ -18,26 +18,25 @@ import (
 // some 20,000 of them. One that stands further behind is not found.
 const maxTracked = 4 << 20
 
-// Translations returns what packets were before the namespace's NAT changed them,
-// by what they are on the wire, where it did. It reads the table of tracked
-// connections; the error is fs.ErrNotExist where there is none (nothing is tracked,
-// or the kernel was built without CONFIG_NF_CONNTRACK_PROCFS).
-func Translations(ns string, keys []analyze.ClearKey) (was map[analyze.ClearKey]analyze.ClearKey, err error) {
+// OpenTracked opens the namespace's table of tracked connections; the error is
+// fs.ErrNotExist where there is none (nothing is tracked, or the kernel was built
+// without CONFIG_NF_CONNTRACK_PROCFS).
+func OpenTracked(ns string) (table *os.File, err error) {
 	err = netns.Do(ns, func() error {
-		file, err := os.Open(proc("/proc").net("nf_conntrack"))
-		if err != nil {
+		if table, err = os.Open(proc("/proc").net("nf_conntrack")); err != nil {
 			return fmt.Errorf("read tracked connections: %w", err)
 		}
-		defer file.Close()
-		was = translations(io.LimitReader(file, maxTracked), keys)
 		return nil
 	})
-	return was, err
+	return table, err
 }
 
-// translations looks the keys up in the text of the table. ICMP's identifiers are
-// no part of a key: where one such connection was not changed, nothing is said.
-func translations(table io.Reader, keys []analyze.ClearKey) map[analyze.ClearKey]analyze.ClearKey {
+// Translations returns what packets were before the namespace's NAT changed them,
+// by what they are on the wire, where it did. It reads the table of tracked
+// connections. ICMP's identifiers are no part of a key: where one such connection
+// was not changed, nothing is said.
+func Translations(table io.Reader, keys []analyze.ClearKey) map[analyze.ClearKey]analyze.ClearKey {
+	table = io.LimitReader(table, maxTracked)
 	wanted := map[analyze.ClearKey]bool{}
 	for _, k := range keys {
 		wanted[k] = true

@@ -35,7 +35,7 @@ func TestTranslations(t *testing.T) {
 		{"the same the other way round", own + echo, map[analyze.ClearKey]analyze.ClearKey{}},
 		{"ports that are changed too", broken + tcp + broken + udp, map[analyze.ClearKey]analyze.ClearKey{ssh: sshWas, dns: dnsWas}},
 	} {
-		if got := translations(strings.NewReader(tt.table), []analyze.ClearKey{ping, ssh, dns}); !maps.Equal(got, tt.want) {
+		if got := Translations(strings.NewReader(tt.table), []analyze.ClearKey{ping, ssh, dns}); !maps.Equal(got, tt.want) {
 			t.Errorf("%s: %v, want %v", tt.name, got, tt.want)
 		}
 	}

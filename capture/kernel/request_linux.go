@@ -35,13 +35,15 @@ type request struct {
 
 // ask puts a request to the kernel of the thread's namespace and hands each
 // answer to f. A socket of its own makes the end of every request simple: what
-// was not read dies with it.
-func ask(w *waiter, q request, f func([]byte) error) error {
-	s, err := openSocket(q.protocol)
-	if err != nil {
-		return err
+// was not read dies with it. Only where the waiter has a socket it is that one.
+func ask(w *waiter, q request, f func([]byte) error) (err error) {
+	s := w.socket
+	if s == nil {
+		if s, err = openSocket(q.protocol); err != nil {
+			return err
+		}
+		defer s.close()
 	}
-	defer s.close()
 	req := nl.NewNetlinkRequest(int(q.kind), q.flags)
 	req.AddRawData(q.data)
 	raw := req.Serialize()

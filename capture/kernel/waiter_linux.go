@@ -16,6 +16,8 @@ import (
 type waiter struct {
 	ctx  context.Context
 	stop func() bool
+	// socket is what requests of one protocol go through, nil: one for each.
+	socket *socket
 
 	mu sync.Mutex // wake runs in a goroutine of its own and must not hit a reused fd
 	fd int        // eventfd, -1 once closed
