@@ -21,7 +21,7 @@ func restrictFiles(o Options) (abi int, missing []string) {
 		err = landlock.V11.BestEffort().Restrict()
 	} else {
 		err = landlock.V7.BestEffort().RestrictPaths(
-			landlock.RODirs("/"), landlock.RWFiles("/dev/null").IgnoreIfMissing(), landlock.RWDirs(o.WriteBelow...),
+			landlock.RODirs("/"), landlock.RWFiles("/dev/null").IgnoreIfMissing(), landlock.RWDirs(o.WriteBelow...).IgnoreIfMissing(),
 		)
 	}
 	if err != nil {

@@ -14,6 +14,10 @@
 package daemon
 
 import (
+	"context"
+	"errors"
+	"io"
+	"net"
 	"time"
 
 	"ipsecdiag/analyze"
@@ -34,7 +38,21 @@ type Options struct {
 	Vici, Whack string
 	// Warn is called with warnings of one line.
 	Warn func(string)
+	// Reach is how the daemons are reached; nil: by this process.
+	Reach Reach
 }
+
+// Reach reaches daemons and hands on what they send unread: a stranger's names
+// and identities are in it. Its errors are ErrNotThere where none is found.
+type Reach interface {
+	// Vici returns a new connection to strongSwan's vici socket.
+	Vici() (net.Conn, error)
+	// Whack asks libreswan one question (--status, say) and returns the answer.
+	Whack(ctx context.Context, question string) (io.ReadCloser, error)
+}
+
+// ErrNotThere says that no daemon of a kind was found.
+var ErrNotThere = errors.New("no such daemon is there")
 
 // Bounds on time.
 const (

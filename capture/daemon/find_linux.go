@@ -2,6 +2,7 @@ package daemon
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"ipsecdiag/capture/kernel"
 	"ipsecdiag/capture/netns"
 )
 
@@ -126,8 +128,13 @@ func (p place) belongs(uid uint32, pid int) error {
 		return nil
 	}
 	ns, err := os.Stat(fmt.Sprintf("/proc/%d/ns/net", pid))
-	if err == nil && !os.SameFile(ns, p.netns) {
+	switch {
+	case err == nil && !os.SameFile(ns, p.netns):
 		return fmt.Errorf("%s belongs to a daemon in another network namespace", p.path)
+	case errors.Is(err, fs.ErrPermission) && !kernel.Requests(pid):
+		// Who speaks XFRM in this namespace is in it, even where nothing else
+		// about it may be known.
+		return fmt.Errorf("%s belongs to a process of which cannot be told in which network namespace it is", p.path)
 	}
 	return nil
 }

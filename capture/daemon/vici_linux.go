@@ -32,6 +32,7 @@ type viciSession struct {
 	commands *vici.Session
 	pace     *guard
 	arrived  chan vici.Event
+	where    string // the path of its socket
 
 	held   holdings
 	ends   map[string]ends // of IKE SAs, by their number
@@ -45,52 +46,48 @@ type viciSession struct {
 type ends struct{ sa analyze.DaemonSA }
 
 // askVici follows strongSwan until it ends or does not answer.
-func askVici(t *teller, p place) error {
+func askVici(t *teller) error {
 	ctx, cancel := context.WithCancel(t.ctx)
 	defer cancel()
 	s := &viciSession{teller: t, ctx: ctx, arrived: make(chan vici.Event, viciQueue), ends: map[string]ends{}}
-	if err := s.open(p); err != nil {
+	if err := s.open(); err != nil {
 		return err
 	}
 	if err := s.begin(); err != nil {
-		return fmt.Errorf("ask %s: %w", p.path, err)
+		return fmt.Errorf("ask %s: %w", s.where, err)
 	}
 	return s.run()
 }
 
 // open connects twice; both connections end with the context.
-func (s *viciSession) open(p place) error {
+func (s *viciSession) open() error {
 	var err error
 	var release func()
-	s.events, release, err = s.connect(p, true)
+	s.events, release, err = s.connect(true)
 	if err != nil {
 		return err
 	}
-	if s.commands, _, err = s.connect(p, false); err != nil {
+	if s.commands, _, err = s.connect(false); err != nil {
 		return err
 	}
 	s.events.NotifyEvents(s.arrived)
 	if err := s.subscribe(); err != nil {
-		return fmt.Errorf("listen to %s: %w", p.path, err)
+		return fmt.Errorf("listen to %s: %w", s.where, err)
 	}
 	release()
 	return nil
 }
 
 // connect opens one session, for events or for commands.
-func (s *viciSession) connect(p place, events bool) (*vici.Session, func(), error) {
+func (s *viciSession) connect(events bool) (*vici.Session, func(), error) {
 	var g *guard
-	session, err := vici.NewSession(vici.WithSocketPath(p.path), vici.WithDialContext(
-		func(_ context.Context, network, path string) (net.Conn, error) {
-			d := net.Dialer{Timeout: answerTime}
-			c, err := d.DialContext(s.ctx, network, path)
+	session, err := vici.NewSession(vici.WithDialContext(
+		func(context.Context, string, string) (net.Conn, error) {
+			c, err := s.o.Reach.Vici()
 			if err != nil {
 				return nil, err
 			}
-			if err := p.checkPeer(c); err != nil {
-				c.Close()
-				return nil, err
-			}
+			s.where = c.RemoteAddr().String()
 			g = newGuard(c, events, !events)
 			return g, nil
 		}))

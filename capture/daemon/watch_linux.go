@@ -21,6 +21,9 @@ func Watch(ctx context.Context, o Options) iter.Seq2[analyze.Event, error] {
 	if o.Warn == nil {
 		o.Warn = func(string) {}
 	}
+	if o.Reach == nil {
+		o.Reach = Direct(o)
+	}
 	return func(yield func(analyze.Event, error) bool) {
 		inner, cancel := context.WithCancel(ctx)
 		out := make(chan analyze.Event, eventQueue)
@@ -50,27 +53,25 @@ func watchAll(ctx context.Context, o *Options, out chan<- analyze.Event) {
 	var all sync.WaitGroup
 	all.Go(func() {
 		follow(&teller{ctx: ctx, o: o, out: out, base: analyze.Word{Daemon: analyze.StrongSwan, Via: "vici"}},
-			viciKind, o.Vici, askVici)
+			o.Vici, askVici)
 	})
 	all.Go(func() {
 		follow(&teller{ctx: ctx, o: o, out: out, base: analyze.Word{Daemon: analyze.Libreswan, Via: "whack"}},
-			whackKind, o.Whack, askWhack)
+			o.Whack, askWhack)
 	})
 	all.Wait()
 	close(out)
 }
 
 // follow finds a daemon and asks it, again and again, until the context ends.
-func follow(t *teller, k kind, path string, ask func(*teller, place) error) {
+func follow(t *teller, path string, ask func(*teller) error) {
 	if path == None {
 		return
 	}
 	warned, retry := "", retryFirst
 	for t.ctx.Err() == nil {
 		wait := lookEvery
-		p, err := k.find(t.o, path)
-		if err == nil {
-			err = ask(t, p)
+		if err := ask(t); !errors.Is(err, ErrNotThere) {
 			heard := t.heard
 			t.silent(err)
 			wait, retry = retry, min(2*retry, retryMost)

@@ -1,10 +1,10 @@
 package daemon
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -33,8 +33,6 @@ const (
 // nothing unasked.
 type whackSession struct {
 	*teller
-	p       place
-	program []string
 
 	held   holdings
 	conns  []analyze.Connection
@@ -44,15 +42,8 @@ type whackSession struct {
 }
 
 // askWhack follows libreswan until it ends or does not answer.
-func askWhack(t *teller, p place) error {
-	if err := p.ownPluto(); err != nil {
-		return err
-	}
-	program, err := findWhack()
-	if err != nil {
-		return err
-	}
-	s := &whackSession{teller: t, p: p, program: program}
+func askWhack(t *teller) error {
+	s := &whackSession{teller: t}
 	for n := 0; ; n++ {
 		started := time.Now()
 		if err := s.ask(n); err != nil {
@@ -102,40 +93,28 @@ func findWhack() ([]string, error) {
 	return []string{path, "whack"}, nil
 }
 
-// bounded keeps the beginning of an output, and fails where it is too long.
-type bounded struct {
-	bytes.Buffer
-	most int
-}
-
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.most {
-		return 0, errors.New("whack answers without end")
-	}
-	return b.Buffer.Write(p)
-}
-
 // whack asks one question, and waits for the answer no longer than answerTime.
 func (s *whackSession) whack(question string) (string, error) {
 	ctx, cancel := context.WithTimeout(s.ctx, answerTime)
 	defer cancel()
-	args := append(s.program[1:len(s.program):len(s.program)], "--ctlsocket", s.p.path, question)
-	cmd := exec.CommandContext(ctx, s.program[0], args...)
-	out, complaint := bounded{most: maxWhackOutput}, bounded{most: 4096}
-	cmd.Stdout, cmd.Stderr, cmd.WaitDelay = &out, &complaint, time.Second
-	cmd.Env = []string{"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"}
-	err := cmd.Run()
+	answer, err := s.o.Reach.Whack(ctx, question)
+	if err == nil {
+		var text []byte
+		text, err = io.ReadAll(io.LimitReader(answer, maxWhackOutput+1))
+		if len(text) > maxWhackOutput {
+			err = errors.New("whack answers without end")
+		}
+		if err = errors.Join(err, answer.Close()); err == nil {
+			return string(text), nil
+		}
+	}
 	switch {
 	case ctx.Err() != nil && s.ctx.Err() == nil:
 		return "", fmt.Errorf("whack %s: no answer within %v", question, answerTime)
-	case err != nil:
-		if _, gone := os.Stat(s.p.path); gone != nil {
-			return "", fmt.Errorf("%w: %w", errEnded, gone)
-		}
-		why, _, _ := strings.Cut(strings.TrimSpace(complaint.String()), "\n")
-		return "", fmt.Errorf("whack %s: %w: %s", question, err, analyze.Printable(why))
+	case errors.Is(err, ErrNotThere) && s.heard:
+		return "", errEnded
 	}
-	return out.String(), nil
+	return "", err
 }
 
 // ask asks what the daemon holds and what has failed since it was last asked.

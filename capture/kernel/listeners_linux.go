@@ -67,10 +67,14 @@ func (l *listeners) read() ([]analyze.Listener, error) {
 	now := make(map[acquireSocket]analyze.Listener, len(found))
 	var unknown []acquireSocket
 	for _, s := range found {
-		if known, ok := l.known[s]; ok {
-			now[s] = known
-		} else {
+		known, ok := l.known[s]
+		switch {
+		case !ok:
 			unknown = append(unknown, s)
+		case known.PID == 0: // a daemon's first request may come later than it listens
+			now[s] = l.proc.listener(s.via, l.proc.byPort(s))
+		default:
+			now[s] = known
 		}
 	}
 	for s, owner := range l.proc.owners(unknown) {
@@ -159,17 +163,55 @@ func (p proc) owners(sockets []acquireSocket) map[acquireSocket]analyze.Listener
 }
 
 // owner returns the process that holds a socket, 0 where that cannot be told. A
-// netlink port is the process that got it, unless that is taken
-// (netlink_autobind): where that process must not be looked into, it is believed.
+// netlink port is the process that got it, unless it is taken (netlink_autobind):
+// where that process must not be looked into, it is believed. A daemon's socket
+// for events is its second one (strongSwan's), with another number: then it is
+// that of the only process that has a first one.
 func (p proc) owner(s acquireSocket) int {
 	if s.port > 0 && p.holds(s.port, s.inode) {
 		return s.port
 	}
-	if pid := p.search(s.inode); pid > 0 || s.port <= 0 || !p.closed(s.port) {
+	if pid := p.search(s.inode); pid > 0 {
 		return pid
 	}
-	return s.port
+	return p.byPort(s)
 }
+
+// byPort returns the process of a socket that must not be looked into, if ports
+// tell.
+func (p proc) byPort(s acquireSocket) int {
+	if s.via != viaNetlink {
+		return 0
+	}
+	ports := []int{s.port}
+	if s.port <= 0 || s.port > maxPID {
+		ports = p.requestPorts()
+	}
+	if len(ports) == 1 && p.closed(ports[0]) {
+		return ports[0]
+	}
+	return 0
+}
+
+// requestPorts returns the ports of the thread's namespace at which other
+// processes make requests of XFRM, where the port is a process.
+func (p proc) requestPorts() (ports []int) {
+	_ = p.table("netlink", func(f []string) { // where it cannot be read, there are none
+		groups, err := strconv.ParseUint(field(f, 3), 16, 64)
+		port, _ := strconv.Atoi(field(f, 2))
+		if err == nil && groups == 0 && field(f, 1) == strconv.Itoa(unix.NETLINK_XFRM) && port > 0 && port <= maxPID && port != os.Getpid() {
+			ports = append(ports, port)
+		}
+	})
+	return ports
+}
+
+// maxPID is the largest PID (PID_MAX_LIMIT); negative ports are written unsigned.
+const maxPID = 1 << 22
+
+// Requests reports whether a process makes requests of XFRM in the thread's
+// namespace, where its port tells.
+func Requests(pid int) bool { return slices.Contains(proc("/proc").requestPorts(), pid) }
 
 // closed reports whether a process is there and must not be looked into.
 func (p proc) closed(pid int) bool {

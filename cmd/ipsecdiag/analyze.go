@@ -53,7 +53,7 @@ func runAnalyze(cmd *cobra.Command, o analyzeOptions, paths []string, streams st
 		return err
 	}
 	if o.view && streams.fullScreen() {
-		streams = streams.withKeys()
+		streams = streams.withView()
 	}
 	o.memory.govern()
 	engine := newRecordingEngine(o.memory)

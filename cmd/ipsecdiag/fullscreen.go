@@ -22,9 +22,12 @@ func (io streams) fullScreen() bool {
 	return os.Getenv("TERM") != "" || runtime.GOOS == "windows"
 }
 
-// withKeys returns the streams with the terminal, from which keys come where
-// standard input is something else. Later it could not be opened.
-func (io streams) withKeys() streams {
+// withView returns the streams ready for the view: later nothing can be opened.
+// Where standard input is something else, keys come from the terminal itself.
+func (io streams) withView() streams {
+	if wantsColor() {
+		io.profile = live.Profile(io.out)
+	}
 	if isTerminal(io.in) || runtime.GOOS == "windows" {
 		return io
 	}
@@ -37,7 +40,7 @@ func (io streams) withKeys() streams {
 // show runs the view until it is left or the context ends.
 func (io streams) show(ctx context.Context, source live.Source, o live.Options) error {
 	o.Rules, o.ASCII = rules.All, !knowsUnicode()
-	t := live.Terminal{Out: io.out, Color: wantsColor()}
+	t := live.Terminal{Out: io.out, Color: wantsColor(), Profile: io.profile}
 	if isTerminal(io.in) {
 		t.In = io.in
 	} else if io.keys != nil {

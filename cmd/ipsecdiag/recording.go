@@ -16,18 +16,44 @@ import (
 // recording is the file of -w, or with a ring one after another. Without a path
 // it records nothing.
 type recording struct {
-	path        string
-	ring        ring
+	ringFiles
 	host, netns string
-	mu          sync.Mutex // open is called by a source of events
-	file        io.Closer
-	rec         *capture.Recorder
-	now         string   // the file that is written
-	made        []string // the ring's files of this run that may still be there
-	size        sizeWriter
-	start       time.Time        // of the file
-	began       time.Duration    // event time then
-	clock       func() time.Time // for tests; nil: time.Now
+	// create makes the next file; nil: this process does.
+	create func() (name string, f *os.File, err error)
+	kernel string     // its release
+	mu     sync.Mutex // open is called by a source of events
+	file   io.Closer
+	rec    *capture.Recorder
+	now    string // the file that is written
+	size   sizeWriter
+	start  time.Time     // of the file
+	began  time.Duration // event time then
+}
+
+// ringFiles makes the files of a ring, or the only one.
+type ringFiles struct {
+	path  string
+	ring  ring
+	made  []string         // the ring's files of this run that may still be there
+	clock func() time.Time // for tests; nil: time.Now
+}
+
+// next makes the next file, and removes the oldest where there are too many.
+func (f *ringFiles) next() (name string, file *os.File, err error) {
+	now := time.Now()
+	if f.clock != nil {
+		now = f.clock()
+	}
+	name = f.ring.name(f.path, now)
+	if err := f.ring.trim(f.path, f.made); err != nil {
+		return "", nil, err
+	}
+	if f.ring.on() {
+		f.made = append(f.made, filepath.Clean(name))
+		f.made = f.made[max(len(f.made)-f.ring.keep, 0):]
+	}
+	file, err = capture.CreateRecording(name)
+	return name, file, err
 }
 
 func (r *recording) open() error {
@@ -36,25 +62,21 @@ func (r *recording) open() error {
 	if r.path == "" || r.rec != nil {
 		return nil
 	}
+	create := r.create
+	if create == nil {
+		create = r.ringFiles.next
+	}
+	name, f, err := create()
+	if err != nil {
+		return err
+	}
 	now := time.Now()
 	if r.clock != nil {
 		now = r.clock()
 	}
-	name := r.ring.name(r.path, now)
-	if err := r.ring.trim(r.path, r.made); err != nil {
-		return err
-	}
-	if r.ring.on() {
-		r.made = append(r.made, filepath.Clean(name))
-		r.made = r.made[max(len(r.made)-r.ring.keep, 0):]
-	}
-	f, err := capture.CreateRecording(name)
-	if err != nil {
-		return err
-	}
 	r.file, r.now, r.start, r.size = f, name, now, sizeWriter{w: f}
 	r.rec, err = capture.NewRecorder(&r.size, capture.RecorderOptions{
-		Version: buildVersion(), Host: r.host, Netns: r.netns, Kernel: kernelRelease(), Start: now,
+		Version: buildVersion(), Host: r.host, Netns: r.netns, Kernel: r.kernel, Start: now,
 	})
 	return err
 }
@@ -72,9 +94,9 @@ func (s *sizeWriter) Write(b []byte) (int, error) {
 	return n, err
 }
 
-// next ends the file and begins the ring's next one, if it is time to: at a
+// turn ends the file and begins the ring's next one, if it is time to: at a
 // whole second of event time.
-func (r *recording) next(e analyze.Event) (begun bool, err error) {
+func (r *recording) turn(e analyze.Event) (begun bool, err error) {
 	if _, tick := e.(*analyze.Tick); !tick || !r.on() || !r.ring.full(r.size.n, e.Head().Mono-r.began) {
 		return false, nil
 	}

@@ -68,7 +68,7 @@ func TestRingKeepsTheLatest(t *testing.T) {
 func TestRingOfAClockThatIsSetBack(t *testing.T) {
 	t.Chdir(t.TempDir())
 	var now time.Time
-	r := recording{path: "./it.pcapng", ring: ring{keep: 3, every: time.Hour}, clock: func() time.Time { return now }}
+	r := recording{ringFiles: ringFiles{path: "./it.pcapng", ring: ring{keep: 3, every: time.Hour}, clock: func() time.Time { return now }}}
 	for _, at := range []string{"10:00", "11:00", "12:00", "11:30", "12:30"} {
 		now, _ = time.Parse("2006-01-02 15:04", "2026-01-02 "+at)
 		if err := errors.Join(r.open(), r.finish()); err != nil {

@@ -43,7 +43,7 @@ func newRoot(io streams) *cobra.Command {
 	root.PersistentFlags().BoolVar(io.verbose, "verbose", false, "say with which privileges it runs")
 	root.AddCommand(
 		newWatch(io), newAnalyze(io), newCheck(io), newLookup(io), newFix(io), newSnapshot(io), newEvents(io), newScrub(io),
-		newExplain(io), newDemo(io), newVersion(io), newMan(root), newFindings(io),
+		newExplain(io), newDemo(io), newVersion(io), newMan(root), newFindings(io), newKeep(),
 	)
 	root.InitDefaultCompletionCmd()
 	refuseUnknownShell(root)

@@ -7,9 +7,10 @@ import (
 	"ipsecdiag/capture/confine"
 )
 
-// sealed is called when a process has been sealed. A program that is built for
-// tests tries there what must fail.
-var sealed = func() {}
+// sealed is called when a process has been locked in, kept when the keeper of a
+// watch has given up its privileges. A program that is built for tests tries there
+// what must fail.
+var sealed, kept = func() {}, func() {}
 
 // seal locks this process in, before it reads the first byte that a stranger may
 // have sent: what it needs is open, and from now on it can open nothing, run

@@ -17,9 +17,12 @@ import (
 // This file is for tests: a program that is built with the tag trial tries,
 // once it is locked in, what it must not be able to do, and tells how it went.
 
-func init() { sealed = try }
+func init() {
+	sealed = func() { try("trial", trials) }
+	kept = func() { try("trial of the keeper", keeperTrials) }
+}
 
-// trials are forbidden things.
+// trials are what a process that reads captures must not be able to do.
 var trials = map[string]func() error{
 	"open a file":             func() error { return closed(unix.Open("/etc/passwd", unix.O_RDONLY, 0)) },
 	"open its own memory":     func() error { return closed(unix.Open("/proc/self/mem", unix.O_RDWR, 0)) },
@@ -50,7 +53,34 @@ var trials = map[string]func() error{
 	"gain capabilities":       gainCapabilities,
 }
 
-func try() {
+// keeperTrials are what the keeper of a watch must not be able to do.
+var keeperTrials = map[string]func() error{
+	"write to a file of root":  func() error { return closed(unix.Open("/etc/passwd", unix.O_WRONLY, 0)) },
+	"make a file":              func() error { return closed(unix.Open("/root/ipsecdiag-trial", unix.O_CREAT|unix.O_WRONLY, 0o600)) },
+	"write to the memory of 1": func() error { return closed(unix.Open("/proc/1/mem", unix.O_WRONLY, 0)) },
+	"look into process 1":      func() error { _, err := os.Readlink("/proc/1/exe"); return err },
+	"open a packet socket":     socket(unix.AF_PACKET, unix.SOCK_RAW),
+	"open a raw socket":        func() error { return closed(unix.Socket(unix.AF_INET, unix.SOCK_RAW, unix.IPPROTO_ICMP)) },
+	"trace its parent":         trials["trace its parent"],
+	"make a map":               trials["make a map"],
+	"enter a namespace":        trials["enter a namespace"],
+	"make a namespace":         trials["make a namespace"],
+	"mount":                    trials["mount"],
+	"load a module":            trials["load a module"],
+	"read keys of the kernel":  trials["read keys of the kernel"],
+	"use io_uring":             trials["use io_uring"],
+	"become somebody else":     func() error { return call(unix.SYS_SETRESUID, 12345, 12345, 12345) },
+	"give a file away":         func() error { return unix.Fchownat(unix.AT_FDCWD, "/", 12345, 12345, 0) },
+	"gain capabilities":        gainMore,
+}
+
+func gainMore() error {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	data := [2]unix.CapUserData{{Effective: 1<<12 | 1<<21, Permitted: 1<<12 | 1<<21}}
+	return call(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&header)), uintptr(unsafe.Pointer(&data[0])), 0)
+}
+
+func try(name string, trials map[string]func() error) {
 	var allowed []string
 	for what, f := range trials {
 		if err := f(); !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EACCES) {
@@ -58,7 +88,7 @@ func try() {
 		}
 	}
 	slices.Sort(allowed)
-	fmt.Fprintf(os.Stderr, "trial: tried %d, allowed: %s\n", len(trials), strings.Join(allowed, ", "))
+	fmt.Fprintf(os.Stderr, "%s: tried %d, allowed: %s\n", name, len(trials), strings.Join(allowed, ", "))
 }
 
 func closed(fd int, err error) error {

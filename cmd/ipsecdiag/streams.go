@@ -7,6 +7,7 @@ import (
 	"runtime"
 	"strings"
 
+	"github.com/charmbracelet/colorprofile"
 	"golang.org/x/term"
 
 	"ipsecdiag/rules/report"
@@ -17,7 +18,8 @@ type streams struct {
 	in       io.Reader
 	keys     io.Reader // the terminal, where it was opened besides
 	out, err io.Writer
-	verbose  *bool // --verbose; nil before flags were read
+	profile  *colorprofile.Profile // of the terminal; nil: not found out
+	verbose  *bool                 // --verbose; nil before flags were read
 }
 
 // isTerminal reports whether w is a terminal.

@@ -80,7 +80,14 @@ func runWatch(ctx context.Context, o watchOptions, io streams) error {
 	watching, end := context.WithCancelCause(ctx)
 	defer end(nil)
 	o.memory.govern()
+	if o.fullScreen(io) {
+		io = io.withView()
+	}
 	w := newWatcher(o, io, end)
+	if err := w.startKeeper(); err != nil {
+		return err
+	}
+	defer w.keeper.Close()
 	unserve, err := w.serveMetrics()
 	if err != nil {
 		return err

@@ -18,6 +18,9 @@ func (w *watcher) stopRecording() error {
 	return w.recording.close()
 }
 
+// anyName is the path of a recording of which the keeper chooses the name.
+const anyName = "*"
+
 // toggleRecording stops the recording, or begins one in a new file, and says
 // which.
 func (w *watcher) toggleRecording() (string, error) {
@@ -26,14 +29,12 @@ func (w *watcher) toggleRecording() (string, error) {
 	if r := w.recording; r.on() {
 		return recordedTo(r.now), r.close()
 	}
-	path, err := newRecordingName(w.host, time.Now())
-	if err != nil {
-		return "", err
-	}
-	r := &recording{path: path, host: w.host, netns: w.netns}
+	r := &recording{host: w.host, netns: w.netns, kernel: w.recording.kernel, create: w.keeper.NewFile}
+	r.path = anyName
 	if err := r.open(); err != nil {
 		return "", err
 	}
+	path := r.now
 	w.recording, w.recorded = r, append(w.recorded, path)
 	return "recording to " + path + "; w stops it", w.recordKernels()
 }
@@ -41,7 +42,7 @@ func (w *watcher) toggleRecording() (string, error) {
 // turnRing begins the ring's next file where it is time to, with what is known of
 // the kernel, so that each file can be used by itself.
 func (w *watcher) turnRing(e analyze.Event) error {
-	begun, err := w.recording.next(e)
+	begun, err := w.recording.turn(e)
 	if err != nil || !begun {
 		return err
 	}

@@ -170,7 +170,7 @@ func TestRecordingOnFullDisk(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.recording = &recording{path: "it.pcapng", file: disk, rec: rec}
+	w.recording = &recording{ringFiles: ringFiles{path: "it.pcapng"}, file: disk, rec: rec}
 	for i := range 200 {
 		w.fold(lostAt(time.Duration(i) * time.Second))
 	}

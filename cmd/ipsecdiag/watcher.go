@@ -14,7 +14,7 @@ import (
 	"ipsecdiag/analyze"
 	"ipsecdiag/capture"
 	"ipsecdiag/capture/daemon"
-	"ipsecdiag/capture/kernel"
+	"ipsecdiag/capture/keeper"
 	"ipsecdiag/cmd/ipsecdiag/live"
 	"ipsecdiag/cmd/ipsecdiag/metrics"
 	"ipsecdiag/rules"
@@ -36,6 +36,7 @@ type watcher struct {
 	begun   func(what string)
 	changed func([]rules.Finding) error
 	guards  *capture.Guards
+	keeper  *keeper.Keeper // reads the kernel, and opens what this process may not
 
 	mu        sync.Mutex // what is below: the view looks in while events come
 	engine    *rules.Engine
@@ -51,7 +52,7 @@ func newWatcher(o watchOptions, io streams, end context.CancelCauseFunc) *watche
 	engine := newEngine(o.memory)
 	w := &watcher{
 		watchOptions: o, io: io, host: host, engine: engine, feed: live.NewFeed(engine),
-		recording: &recording{path: o.record, ring: o.ring, host: host, netns: o.netns},
+		recording: &recording{ringFiles: ringFiles{path: o.record, ring: o.ring}, host: host, netns: o.netns, kernel: kernelRelease()},
 		end:       end, began: time.Now(), opened: make(chan struct{}), guards: capture.NewGuards(),
 	}
 	w.begun, w.changed = w.announce, w.print
@@ -135,6 +136,7 @@ func (w *watcher) live(ctx context.Context) iter.Seq2[analyze.Event, error] {
 func (w *watcher) clear(ctx context.Context) iter.Seq2[analyze.Event, error] {
 	return capture.LiveClear(ctx, capture.ClearOptions{
 		Interfaces: w.interfaces, Netns: w.netns, Host: w.host, Warn: w.io.say, Guards: w.guards,
+		Tracked: w.keeper.Tracked,
 	})
 }
 
@@ -150,9 +152,7 @@ func (w *watcher) guard() {
 // mistyped interface is the first thing to be noticed, and their beginning is
 // when nothing can be missed any more.
 func (w *watcher) kernel(ctx context.Context, wire bool) iter.Seq2[analyze.Event, error] {
-	events := kernel.Watch(ctx, kernel.Options{
-		Netns: w.netns, Host: w.host, Acquire: w.acquire, Warn: w.io.say,
-	})
+	events := w.keeper.Events(ctx, func(text string) { w.io.say(text) })
 	return func(yield func(analyze.Event, error) bool) {
 		select {
 		case <-w.opened:
@@ -176,7 +176,7 @@ func (w *watcher) kernel(ctx context.Context, wire bool) iter.Seq2[analyze.Event
 // and nothing waits for one.
 func (w *watcher) daemons(ctx context.Context) iter.Seq2[analyze.Event, error] {
 	events := daemon.Watch(ctx, daemon.Options{
-		Netns: w.netns, Host: w.host, Vici: w.vici, Whack: w.whack, Warn: w.io.say,
+		Netns: w.netns, Host: w.host, Vici: w.vici, Whack: w.whack, Warn: w.io.say, Reach: w.keeper,
 	})
 	return func(yield func(analyze.Event, error) bool) {
 		select {
@@ -187,10 +187,15 @@ func (w *watcher) daemons(ctx context.Context) iter.Seq2[analyze.Event, error] {
 	}
 }
 
-// ready is called when the wire is being read. Only now is the file of the
-// recording made, so that a mistyped interface does not cost an older one.
+// ready is called when frames come in, before the first is looked at. Only now is
+// the file of the recording made, so that a mistyped interface does not cost an
+// older one. Then the process is locked in.
 func (w *watcher) ready() {
-	if err := w.recording.open(); err != nil {
+	err := w.recording.open()
+	if err == nil {
+		err = w.io.seal()
+	}
+	if err != nil {
 		w.end(err)
 		return
 	}

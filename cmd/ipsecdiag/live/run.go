@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os"
 
 	tea "charm.land/bubbletea/v2"
 	"github.com/charmbracelet/colorprofile"
@@ -18,6 +19,15 @@ type Terminal struct {
 	In    io.Reader // nil where standard input is something else: then the terminal itself is opened
 	Out   io.Writer
 	Color bool
+	// Profile are the colours that it knows. Nil: that is found out, for which
+	// files are read and programs run.
+	Profile *colorprofile.Profile
+}
+
+// Profile finds out which colours a terminal knows.
+func Profile(out io.Writer) *colorprofile.Profile {
+	p := colorprofile.Detect(out, os.Environ())
+	return &p
 }
 
 // Run shows the view until it is left or the context ends. The terminal is then
@@ -29,8 +39,11 @@ func Run(ctx context.Context, m *Model, t Terminal) error {
 	if t.In != nil {
 		o = append(o, tea.WithInput(t.In))
 	}
-	if !t.Color {
+	switch {
+	case !t.Color:
 		o = append(o, tea.WithColorProfile(colorprofile.Ascii))
+	case t.Profile != nil:
+		o = append(o, tea.WithColorProfile(*t.Profile))
 	}
 	_, err := tea.NewProgram(m, o...).Run()
 	if errors.Is(err, tea.ErrProgramKilled) && ctx.Err() != nil {
