@@ -16,17 +16,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watched is a watch at work.
-type watched struct {
+// twoProcesses is a watch at work.
+type twoProcesses struct {
 	*exec.Cmd
 	stderr *lines
 	keeper int
 }
 
-// startWatch starts a watch, and returns once it reads wire and kernel.
-func startWatch(t *testing.T, cmd *exec.Cmd) *watched {
+// startBoth starts a watch, and returns once it reads wire and kernel.
+func startBoth(t *testing.T, cmd *exec.Cmd) *twoProcesses {
 	t.Helper()
-	w := &watched{Cmd: cmd, stderr: &lines{}}
+	w := &twoProcesses{Cmd: cmd, stderr: &lines{}}
 	cmd.Stderr = w.stderr
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -64,7 +64,7 @@ func childOf(t *testing.T, pid int) int {
 // CAP_NET_ADMIN and no other, in a namespace too.
 func TestWatchIsTwoProcesses(t *testing.T) {
 	ns := namespace(t)
-	w := startWatch(t, exec.Command(program, "watch", "lo", "--netns", ns, "--verbose"))
+	w := startBoth(t, exec.Command(program, "watch", "lo", "--netns", ns, "--verbose"))
 	holdsNothing(t, w.Process.Pid, "65534")
 	held(t, w.Process.Pid, map[string]string{"CapBnd": noCapability})
 	held(t, w.keeper, map[string]string{
@@ -86,7 +86,7 @@ func TestWatchIsTwoProcesses(t *testing.T) {
 // all that it is given, as by systemd, and no root.
 func TestWatchOfAServiceIsTwoProcesses(t *testing.T) {
 	needsPrivilege(t)
-	w := startWatch(t, as(t, exec.Command(program, "watch", "lo"), unix.CAP_NET_RAW, unix.CAP_NET_ADMIN))
+	w := startBoth(t, as(t, exec.Command(program, "watch", "lo"), unix.CAP_NET_RAW, unix.CAP_NET_ADMIN))
 	holdsNothing(t, w.Process.Pid, "65534")
 	held(t, w.keeper, map[string]string{
 		"Uid": "65534", "CapInh": noCapability, "CapPrm": netAdmin, "CapEff": netAdmin, "CapAmb": noCapability, "NoNewPrivs": "1", "Seccomp": "2",
@@ -122,7 +122,7 @@ func TestKeysStayInTheKernel(t *testing.T) {
 	if out, err := add.CombinedOutput(); err != nil {
 		t.Skipf("needs a kernel with ESP: %v: %s", err, out)
 	}
-	w := startWatch(t, exec.Command(program, "watch", "lo", "--netns", ns, "-w", file))
+	w := startBoth(t, exec.Command(program, "watch", "lo", "--netns", ns, "-w", file))
 	for who, pid := range map[string]int{"the process that reads captures": w.Process.Pid, "the keeper": w.keeper} {
 		memory := memoryOf(t, pid)
 		if !bytes.Contains(memory, []byte("CAP_NET_ADMIN")) {
@@ -169,7 +169,7 @@ func memoryOf(t *testing.T, pid int) (all []byte) {
 // line, and ends.
 func TestWatchEndsWithItsKeeper(t *testing.T) {
 	ns := namespace(t)
-	w := startWatch(t, exec.Command(program, "watch", "lo", "--netns", ns))
+	w := startBoth(t, exec.Command(program, "watch", "lo", "--netns", ns))
 	before := len(w.stderr.String())
 	if err := syscall.Kill(w.keeper, syscall.SIGKILL); err != nil {
 		t.Fatal(err)
@@ -186,7 +186,7 @@ func TestWatchEndsWithItsKeeper(t *testing.T) {
 // dies.
 func TestKeeperEndsWithItsWatch(t *testing.T) {
 	ns := namespace(t)
-	w := startWatch(t, exec.Command(program, "watch", "lo", "--netns", ns))
+	w := startBoth(t, exec.Command(program, "watch", "lo", "--netns", ns))
 	w.Process.Kill()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if err := syscall.Kill(w.keeper, 0); err != nil {
@@ -207,7 +207,7 @@ func TestKeeperEndsWithItsWatch(t *testing.T) {
 func TestWatchTurnsItsRing(t *testing.T) {
 	ns := namespace(t)
 	dir := t.TempDir()
-	w := startWatch(t, exec.Command(program, "watch", "lo", "--netns", ns, "--ring", "2x1s", "-w", filepath.Join(dir, "it.pcapng")))
+	w := startBoth(t, exec.Command(program, "watch", "lo", "--netns", ns, "--ring", "2x1s", "-w", filepath.Join(dir, "it.pcapng")))
 	first := ringOf(t, dir)
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		now := ringOf(t, dir)
