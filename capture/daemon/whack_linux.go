@@ -119,21 +119,32 @@ func (s *whackSession) whack(question string) (string, error) {
 
 // ask asks what the daemon holds and what has failed since it was last asked.
 func (s *whackSession) ask(n int) error {
-	question, known := "--showstates", s.conns
-	if n%wholeEvery == 0 {
-		question, known = "--status", nil
+	status, err := s.status(n%wholeEvery == 0 || len(s.conns) == 0)
+	if err == nil && status.strange() {
+		status, err = s.status(true)
 	}
-	out, err := s.whack(question)
 	if err != nil {
 		return err
 	}
-	status := parseWhack(out, known)
 	if status.version != "" {
 		s.base.Version = status.version
 	}
 	s.calm++
 	s.tell(status, n == 0)
 	return s.count(status)
+}
+
+// status asks for the states, and for the connections where all is wanted.
+func (s *whackSession) status(all bool) (*whackStatus, error) {
+	question, known := "--showstates", s.conns
+	if all {
+		question, known = "--status", nil
+	}
+	out, err := s.whack(question)
+	if err != nil {
+		return nil, err
+	}
+	return parseWhack(out, known), nil
 }
 
 // tell tells what is new of what the daemon holds.

@@ -79,6 +79,24 @@ func TestLibreswanTells(t *testing.T) {
 	}
 }
 
+// TestLibreswanThatIsAskedTooSoon had no connections yet when it was asked first; what
+// fails later is still known by its connection.
+func TestLibreswanThatIsAskedTooSoon(t *testing.T) {
+	dir, socket := fakeWhack(t, "")
+	answer(t, dir, "status", "000 pluto_version=4.10, pluto_vendorid=x\n")
+	l := listen(t, Options{Vici: None, Whack: socket})
+	l.word("nothing", whole)
+	answer(t, dir, "status", testdata(t, "status-4.10.txt"))
+	l.word("its connections", func(w *analyze.Word) bool { return len(w.Connections) == 2 })
+	added := testdata(t, "status-4.10.txt") + `000 "late": 10.9.0.1...10.9.0.3; unrouted; eroute owner: #0` + "\n" +
+		`000 #1: "late":500 STATE_V2_PARENT_I2 (sent IKE_AUTH request); RETRANSMIT in 3s; idle;` + "\n"
+	answer(t, dir, "status", added)
+	answer(t, dir, "showstates", `000 #1: "late":500 STATE_V2_PARENT_I2 (sent IKE_AUTH request); RETRANSMIT in 3s; idle;`+"\n")
+	l.word("one that was added", func(w *analyze.Word) bool {
+		return len(w.SAs) == 1 && w.SAs[0].Remote.Addr().String() == "10.9.0.3"
+	})
+}
+
 // TestAWedgedLibreswan does not hold up the end.
 func TestAWedgedLibreswan(t *testing.T) {
 	dir, socket := fakeWhack(t, "")

@@ -301,6 +301,17 @@ func (w *whackStatus) adopt(order []string) {
 	}
 }
 
+// strange reports whether an IKE SA is of a connection that is not known: it was added
+// since the connections were asked for.
+func (w *whackStatus) strange() bool {
+	for i := range w.sas {
+		if _, ok := w.byName[w.sas[i].Connection]; !ok && len(w.conns) < maxConnections {
+			return true
+		}
+	}
+	return false
+}
+
 // unfinished are the IKE SAs that do not stand yet.
 func unfinished(sas []analyze.DaemonSA) (all []analyze.DaemonSA) {
 	for _, sa := range sas {
