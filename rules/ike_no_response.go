@@ -3,6 +3,7 @@ package rules
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/rules/remedy"
@@ -24,7 +25,8 @@ var IKENoResponse = &Rule{
 			"is answered each time, and sent again all the same: the answers are lost. Certain where an ICMP error refuses the request, where " +
 			"the peer's kernel is seen and no IKE daemon listens there, or where both ends were observed; from one end alone it is likely, since " +
 			"it does not show what becomes of the requests. Not claimed where who is asked looks for the asker's link-layer address in vain, and so " +
-			"cannot answer. For information where somebody asks a host that has no policy for it.",
+			"cannot answer. For information where somebody asks a host that has no policy for it, and where all that was seen of an IKE SA " +
+			"is that it is asked after in vain, while ESP is answered or none is sent: another may have taken its place.",
 		Remedy: "Run ipsecdiag watch on the peer: it shows whether the requests arrive. Port unreachable: start the IKE daemon there. " +
 			"Prohibited: the host that says so has a firewall in the way. Nothing at all: let UDP ports 500 and 4500 pass at the peer and on " +
 			"the way, in both directions.",
@@ -53,7 +55,7 @@ func reportIKENoResponse(p *Pass, s *silence) {
 	if certain {
 		f.Confidence = Certain
 	}
-	if uninvited(p, s) {
+	if uninvited(p, s) || leftOver(p, s) {
 		f.Severity = Info
 	}
 	if !establishing(s.x.Type) {
@@ -63,6 +65,21 @@ func reportIKENoResponse(p *Pass, s *silence) {
 	f.Evidence = s.evidence(p)
 	f.Remedies = s.remedies(p)
 	p.Report(f)
+}
+
+// leftOver reports whether the request may belong to an IKE SA that another has taken
+// the place of: nothing was seen of its life, and ESP is answered, or none is sent that
+// would have to be. A peer that has restarted has forgotten it (RFC 7296 section 2.4).
+func leftOver(p *Pass, s *silence) bool {
+	if establishing(s.x.Type) || slices.ContainsFunc(s.sa.Exchanges, func(x analyze.IKEExchange) bool { return x.Response.Seen() }) {
+		return false
+	}
+	since := func(src netip.Addr) bool {
+		return slices.ContainsFunc(p.View.Flows, func(f *analyze.FlowTotal) bool {
+			return f.Key.Src == src && s.x.Request.First().Before(f.Last)
+		})
+	}
+	return since(s.to) || !since(s.from)
 }
 
 // cannotAnswer reports whether who is asked looks for the asker's link-layer address
