@@ -77,6 +77,7 @@ var causes = []cause{
 	{effect: "esp-one-way", by: "esp-encap-mismatch"},
 	{effect: "esp-one-way", by: "policy-mismatch"},
 	{effect: "esp-one-way", by: "path-mtu"},
+	{effect: "esp-loss", by: "path-mtu"},
 	{effect: "esp-one-way", by: "sa-expired"},
 	{effect: "esp-unknown-spi", by: "sa-expired"},
 	{effect: "sa-orphaned", by: "esp-bad-key", within: onePair, effectKind: kindCutShort},

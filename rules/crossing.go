@@ -1,7 +1,10 @@
 package rules
 
 import (
+	"strings"
+
 	"ipsecdiag/analyze"
+	"ipsecdiag/rules/remedy"
 )
 
 // joined reports whether two observers may be held against each other. What one
@@ -25,6 +28,30 @@ func (p *Pass) views() []*analyze.View {
 		}
 	}
 	return out
+}
+
+// runHere says of remedies for this host that they are, where others were recorded too.
+func (p *Pass) runHere(all []remedy.Remedy) []remedy.Remedy {
+	if len(p.State.Hosts) < 2 {
+		return all
+	}
+	for i := range all {
+		if !strings.Contains(all[i].Title, "run this") {
+			all[i].Title += "; run this on " + hostWords(p.Host)
+		}
+	}
+	return all
+}
+
+// bothRecorded reports whether another observer that belongs together with this one has
+// seen the pair as well.
+func (p *Pass) bothRecorded() bool {
+	for _, v := range p.State.Counterparts(p.View) {
+		if joined(p.State, p.Host, v.Host) {
+			return true
+		}
+	}
+	return false
 }
 
 // lostOnTheWay reports whether it is certain that packets of a kind, which this

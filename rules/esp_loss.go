@@ -97,12 +97,26 @@ func reportLoss(p *Pass, f *analyze.FlowTotal, missing uint64) {
 			r.Evidence = append(r.Evidence, Saw(g.At, "%s: %s missing in this second, %d seen", flowWords(f.Key), plural(g.Missing, "packet"), g.Packets))
 		}
 	}
-	r.Remedies = []remedy.Remedy{{
+	r.Remedies = lossRemedies(p, f)
+	p.Report(r)
+}
+
+// lossRemedies find out where packets are lost: by a recording of both ends, or where
+// there is one, at the links and queues.
+func lossRemedies(p *Pass, f *analyze.FlowTotal) []remedy.Remedy {
+	if p.bothRecorded() {
+		return []remedy.Remedy{{
+			Action: "look", Params: map[string]string{"local": f.Key.Src.String(), "peer": f.Key.Dst.String()},
+			Title: "both ends were recorded, and the lines headed Between say what was lost between them; look for drops at the links and queues of both, " +
+				"and of what lies between; run this on both",
+			Command: "ip -s -s link",
+		}}
+	}
+	return []remedy.Remedy{{
 		Action: "watch-both", Params: map[string]string{"local": f.Key.Dst.String(), "peer": f.Key.Src.String()},
 		Title:   "record at both ends at the same time, and analyse the two recordings together; run this on both",
 		Command: "ipsecdiag watch any --for 60s -w it.pcapng",
 	}}
-	p.Report(r)
 }
 
 // share renders a part in percent.

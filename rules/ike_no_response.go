@@ -252,12 +252,35 @@ func (s *silence) remedies(p *Pass) []remedy.Remedy {
 		}}
 	case e != nil:
 		return []remedy.Remedy{lookAtFirewall(e.From)}
+	case s.unheard && p.bothRecorded():
+		return []remedy.Remedy{lookAtFirewall(s.from)}
 	case s.unheard:
 		return []remedy.Remedy{watchOn(s.from), lookAtFirewall(s.from)}
-	case here:
+	case here, s.arrived(p):
 		return []remedy.Remedy{lookAtFirewall(s.to)}
 	}
+	switch far, ok := s.farEnd(p); {
+	case ok && far.x == nil && joined(p.State, p.Host, far.host):
+		return []remedy.Remedy{s.traceWay()}
+	case ok && far.x != nil && far.x.Response.Seen():
+		return []remedy.Remedy{lookAtFirewall(s.from)}
+	}
 	return []remedy.Remedy{watchOn(s.to)}
+}
+
+// traceWay finds where requests are lost that never came to the other end.
+func (s *silence) traceWay() remedy.Remedy {
+	family := "-4"
+	if s.to.Is6() {
+		family = "-6"
+	}
+	port := s.x.Request.DstPort
+	return remedy.Remedy{
+		Action: "trace", Params: map[string]string{"local": s.from.String(), "peer": s.to.String()},
+		Title: fmt.Sprintf("let UDP port %d pass at every firewall between the two, for the requests do not come to %s; see how far such packets come, "+
+			"run this on %s", port, s.to, s.from),
+		Command: fmt.Sprintf("traceroute %s -U -p %d %s", family, port, s.to.WithZone("")),
+	}
 }
 
 func lookAtFirewall(host netip.Addr) remedy.Remedy {

@@ -116,11 +116,11 @@ func reportNextHop(p *Pass, c *ndCase) {
 	if len(f.affects) > 0 {
 		f.Evidence = append(f.Evidence, Saw(p.Looked(), "the route to %s leads through %s", peerOf(p.Host, f.affects[0]), c.target))
 	}
-	f.Remedies = []remedy.Remedy{{
+	f.Remedies = p.runHere([]remedy.Remedy{{
 		Action: "look", Params: map[string]string{"gateway": c.target.String()},
 		Title:   "see whether the route names the right gateway; then look at the gateway itself and its link",
 		Command: "ip route get " + peerOrGateway(p.Host, f.affects, c),
-	}}
+	}})
 	p.Report(f)
 }
 

@@ -123,7 +123,7 @@ func reportLeak(p *Pass, l *analyze.Leak) {
 	if inbound.Decision == spd.Protect && l.Kind != analyze.LeakArrives && len(inbound.Policies) > 0 {
 		f.Evidence = append(f.Evidence, p.SawPolicy(inbound.Policies[0]))
 	}
-	f.Remedies = leakRemedies(p, l)
+	f.Remedies = p.runHere(leakRemedies(p, l))
 	p.Report(f)
 }
 

@@ -190,7 +190,7 @@ func reportMismatch(p *Pass, m *mismatch) {
 	for _, q := range m.refusing[:min(len(m.refusing), maxBypasses)] {
 		f.Evidence = append(f.Evidence, p.SawPolicy(q))
 	}
-	f.Remedies = mismatchRemedies(p, m)
+	f.Remedies = p.runHere(mismatchRemedies(p, m))
 	p.Report(f)
 }
 

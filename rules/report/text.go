@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"strings"
 
 	"ipsecdiag/rules"
 )
@@ -69,6 +70,14 @@ func group(findings []rules.Finding) (tops []rules.Finding, effects map[string][
 	return tops, effects
 }
 
+// lossLabel heads what a recording lacks. While a clock is set nothing is missed.
+func lossLabel(what string) string {
+	if strings.HasPrefix(what, "clock stepped") {
+		return "Clock     "
+	}
+	return "Not seen  "
+}
+
 func (p *page) lookedAt(sum *Summary) {
 	if sum.Audited != nil {
 		p.auditedLines(sum)
@@ -84,7 +93,7 @@ func (p *page) lookedAt(sum *Summary) {
 		if l.Count > 0 {
 			text += fmt.Sprintf(" (%d)", l.Count)
 		}
-		p.hang("Not seen  ", yellow, plain, text)
+		p.hang(lossLabel(l.What), yellow, plain, text)
 	}
 	if sum.Evicted > 0 {
 		p.hang("Forgotten ", yellow, plain, count(sum.Evicted, "thing")+" for lack of room: pairs, IKE SAs, hosts or findings.")
