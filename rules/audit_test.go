@@ -153,16 +153,34 @@ func TestAnAuditWithoutWhatItNeedsIsNotAsked(t *testing.T) {
 	}
 }
 
-func TestFindingsOfAnAuditAreBounded(t *testing.T) {
-	asked := 0
-	e := NewEngine(analyze.NewState(analyze.Limits{}), []*Rule{auditing(&asked)})
-	var many []spd.Policy
+// manyPolicies are more than an audit may list.
+func manyPolicies() (many []spd.Policy) {
 	for i := range uint32(500) {
 		q := policy(2*i+1, spd.Out)
 		q.IfID = i + 1
 		many = append(many, q)
 	}
-	e.Apply(snapshot("a", 0, many...))
+	return many
+}
+
+func TestManyFindingsThatHaveNotStoodLongAreNotTold(t *testing.T) {
+	asked := 0
+	r := auditing(&asked)
+	r.Stands = 20 * time.Second
+	e := NewEngine(analyze.NewState(analyze.Limits{}), []*Rule{r})
+	e.Apply(snapshot("a", 0, manyPolicies()...))
+	if ticks(e, 1, 15); asked == 0 || len(e.Findings()) != 0 {
+		t.Errorf("asked %d times, %d findings; want none so early", asked, len(e.Findings()))
+	}
+	if ticks(e, 16, 60); len(e.Findings()) != maxAudited {
+		t.Errorf("%d findings in the end, want %d", len(e.Findings()), maxAudited)
+	}
+}
+
+func TestFindingsOfAnAuditAreBounded(t *testing.T) {
+	asked := 0
+	e := NewEngine(analyze.NewState(analyze.Limits{}), []*Rule{auditing(&asked)})
+	e.Apply(snapshot("a", 0, manyPolicies()...))
 	got := e.Audit()
 	if len(got) != maxAudited {
 		t.Fatalf("%d findings, want %d", len(got), maxAudited)

@@ -158,7 +158,7 @@ func (e *Engine) ask(r *Rule, check func(*Pass), p *Pass) {
 	p.reports, p.resolved, p.others, p.more = p.reports[:0], p.resolved[:0], nil, 0
 	p.found = len(e.byRule) > 0 && len(e.byRule[r.ID]) > 0
 	check(p)
-	if p.more > 0 {
+	if p.more > 0 && len(p.reports) > 0 { // else none has stood long enough
 		last := &p.reports[len(p.reports)-1]
 		last.Explanation += fmt.Sprintf(" There are %d more of this kind on this host; they are not listed.", p.more)
 	}
