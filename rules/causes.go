@@ -66,6 +66,7 @@ var causes = []cause{
 	{effect: "ike-no-response", by: "default-block", within: oneHost},
 	{effect: "ike-no-response", by: "esp-unknown-spi", effectKind: kindLater}, // a restart loses the IKE SA as well
 	{effect: "nd-no-answer", by: "default-block", within: oneHost},
+	{effect: "plaintext-leak", by: "ike-restart-loop"}, // the policies go with the SAs each time
 	{effect: "policy-one-way", by: "plaintext-leak", within: onePair},
 	{effect: "sa-orphaned", by: "plaintext-leak", within: onePair, effectKind: kindUnused},
 	{effect: "esp-one-way", by: "plaintext-leak"},
