@@ -63,12 +63,16 @@ func TestRestartLoops(t *testing.T) {
 
 func TestSimultaneousStarts(t *testing.T) {
 	crossing := together(comeUp(0, "a", 1), comeUp(100*ms, "b", 2))
+	held := comeUp(4*s, "a", 1)
+	first := held[0]
+	first.at = 0
 	for _, tt := range []struct {
 		name  string
 		lines []line
 		want  string
 	}{
 		{"both stand", crossing, "warning likely open"},
+		{"both were held up", together([]line{first}, held, comeUp(4100*ms, "b", 2)), "info likely open"},
 		{"one is taken back", together(crossing, deletion(10*s, "b", 1)), ""},
 		{"one after the other", together(comeUp(0, "a", 1), comeUp(5*s, "b", 2)), ""},
 		{"the same end twice", together(comeUp(0, "a", 1), comeUp(100*ms, "a", 2)), ""},

@@ -23,7 +23,8 @@ var IKESimultaneous = &Rule{
 			"rekeying, and none for that of two IKE SAs.",
 		Recognised: "Two IKE SAs, each end the initiator of one, each begun before the other was up, and both up, with CHILD SAs, 20 s later: twice what " +
 			"strongSwan waits before it ends a duplicate. Certain where this host's kernel has two SAs in each direction that differ in nothing but " +
-			"SPI and keys; where its kernel was seen and has not, nothing is said. From the wire alone it is likely: two connections look the same.",
+			"SPI and keys; where its kernel was seen and has not, nothing is said. For information where a first request had to be sent " +
+			"again: then something was in the way of both, such as a deadlock of neighbour discovery, and it happens once. From the wire alone it is likely: two connections look the same.",
 		Remedy: "Let one end begin and the other wait to be called (strongSwan: start_action = none, or trap where traffic starts at either end; " +
 			"libreswan: auto=add). One of the two may be ended by hand.",
 		Sources: []string{
@@ -153,6 +154,14 @@ func reportSimultaneous(p *Pass, a, b ikeLife, twins []*spd.SA) {
 	}
 	f.Explanation += "Traffic passes as long as both ends keep both; each is rekeyed by itself, and an end that takes one for a duplicate and ends it " +
 		"cuts off the other."
+	if held := heldUp(&a, &b); held != nil {
+		f.Severity = Info
+		f.Explanation += fmt.Sprintf(" Here it comes of what was in the way before: %s had to send its first request %s until it was answered, and when the "+
+			"way was open what both ends had begun went through. That happens once, and there is nothing to do about it.", held.sa.Initiator,
+			times(int(held.sa.Exchanges[0].Request.Count)))
+		p.Report(f)
+		return
+	}
 	end := b.sa.Initiator
 	f.Remedies = []remedy.Remedy{{
 		Action: "one-initiator", Params: map[string]string{"host": end.String()},
@@ -160,6 +169,20 @@ func reportSimultaneous(p *Pass, a, b ikeLife, twins []*spd.SA) {
 		Command: reload(p, end),
 	}}
 	p.Report(f)
+}
+
+// heldUp returns one of two IKE SAs whose first request was not answered at once, nil
+// where both were. After a deadlock of neighbour discovery, or a link that was down, both
+// daemons have a request under way: the two IKE SAs are no habit of theirs, and RFC 7296
+// has both stand (section 2.8 is about rekeying, 2.25 about exchanges that cross within
+// one IKE SA).
+func heldUp(a, b *ikeLife) *ikeLife {
+	for _, l := range []*ikeLife{a, b} {
+		if len(l.sa.Exchanges) > 0 && l.sa.Exchanges[0].Request.Count > 1 {
+			return l
+		}
+	}
+	return nil
 }
 
 func gapWords(a, b analyze.Sighting) string {
