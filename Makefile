@@ -7,6 +7,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null)
 
 # Pinned here and not in go.mod: a tool's dependencies are not the program's.
 STATICCHECK = $(GO) run honnef.co/go/tools/cmd/staticcheck@v0.8.2
+GOVULNCHECK = $(GO) run golang.org/x/vuln/cmd/govulncheck@v1.9.0
 NFPM = $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@v2.45.2
 SBOM = $(GO) run github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@v1.10.0
 
@@ -58,6 +59,19 @@ lint: # formatting, go vet for three systems, staticcheck
 	GOOS=darwin $(GO) vet ./...
 	GOOS=windows $(GO) vet ./...
 	$(STATICCHECK) ./...
+
+# Its database is on the network (vuln.go.dev). Where that cannot be reached nothing
+# is known, which is no fault of the program's: it is said. `go run` has one exit
+# status for all failures, so that its words decide.
+.PHONY: vuln
+vuln: # known vulnerabilities in what the program calls; says so where it cannot ask
+	@if out=$$($(GOVULNCHECK) ./... 2>&1); then echo "$$out"; exit 0; fi; \
+	case $$out in \
+	*"Vulnerability #"*) echo "$$out"; exit 1;; \
+	*"fetching vulnerabilities: "*|*"dial tcp"*|*"no such host"*|*"i/o timeout"*) \
+		echo "NOT LOOKED FOR: known vulnerabilities, since their database cannot be reached:"; echo "$$out" | tail -2;; \
+	*) echo "$$out"; exit 1;; \
+	esac
 
 .PHONY: cross
 cross: # the program for other systems, in ./bin
