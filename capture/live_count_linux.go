@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
 	"ipsecdiag/analyze"
 	"ipsecdiag/capture/confine"
 )
@@ -51,11 +54,8 @@ func openCounting(opt counterOptions, hatypes map[int]uint16) (c counting, why s
 func (c *counting) make(opt counterOptions) (why string) {
 	for _, to := range []**counter{&c.counter, &c.spare} {
 		made, err := newCounter(opt)
-		switch {
-		case errors.Is(err, fs.ErrPermission):
-			return "CAP_BPF is missing"
-		case err != nil:
-			return err.Error()
+		if err != nil {
+			return whyNotCounted(err, mayUseBPF())
 		}
 		*to = made
 	}
@@ -64,6 +64,32 @@ func (c *counting) make(opt counterOptions) (why string) {
 	}
 	c.counter.keys, c.counter.keys4, c.counter.slots = c.spare.keys, c.spare.keys4, c.spare.slots // read in turn
 	return ""
+}
+
+// whyNotCounted says in a few words why the kernel does not count. Who has the
+// capability may be refused all the same: by lockdown, by a filter of system calls
+// (as container engines set), in a user namespace.
+func whyNotCounted(err error, capable bool) string {
+	switch {
+	case errors.Is(err, fs.ErrPermission) && !capable:
+		return "CAP_BPF is missing"
+	case errors.Is(err, fs.ErrPermission):
+		return "bpf(2) is forbidden here, by lockdown, seccomp or a user namespace"
+	case errors.Is(err, unix.ENOSYS), errors.Is(err, ebpf.ErrNotSupported):
+		return "this kernel cannot"
+	}
+	return err.Error()
+}
+
+// mayUseBPF reports whether this thread has CAP_BPF, or CAP_SYS_ADMIN, which was
+// asked for before Linux 5.8 and still includes it.
+func mayUseBPF() bool {
+	head := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&head, &data[0]) != nil {
+		return false
+	}
+	return data[unix.CAP_BPF/32].Effective&(1<<(unix.CAP_BPF%32)) != 0 || data[0].Effective&(1<<unix.CAP_SYS_ADMIN) != 0
 }
 
 // maybeRelated stands for the group of a device while that is not known.
