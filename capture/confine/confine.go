@@ -11,8 +11,8 @@ import (
 	"strings"
 )
 
-// Options say what a process keeps. The zero value keeps every capability's
-// opposite: nothing but its user, its files and its system calls.
+// Options say what a process keeps. The zero value keeps no capability, and the
+// user, the files and the system calls.
 type Options struct {
 	// Keep are the capabilities that stay, of those that are held.
 	Keep []Capability
