@@ -11,7 +11,7 @@ import (
 )
 
 // espNow is how long ago the last packet of a flow may be and the flow still be
-// judged as going on.
+// judged as going on: ten intervals of counting.
 const espNow = 10 * time.Second
 
 // fewESP is the least number of packets that a fault of ESP must have cost: fewer

@@ -35,7 +35,8 @@ var IKESimultaneous = &Rule{
 	Check: checkIKESimultaneous,
 }
 
-// simultaneousStands is for how long both must stand.
+// simultaneousStands is for how long both must stand: twice the 10 s after which
+// strongSwan ends a duplicate (ike_sa_manager.c: check_uniqueness).
 const simultaneousStands = 20 * time.Second
 
 func checkIKESimultaneous(p *Pass) {

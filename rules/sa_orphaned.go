@@ -22,8 +22,10 @@ var SAOrphaned = &Rule{
 	Audit:    checkSAOrphaned,
 }
 
-// Times in which IKE puts things right by itself: the second SA of a pair, and
-// the successor of one past its soft lifetime.
+// Times in which IKE puts things right by itself. The second SA of a pair comes while
+// the negotiation lasts: 30 s with strongSwan (charon.half_open_timeout) and in the kernel
+// (net.core.xfrm_acq_expires). The successor of one past its soft lifetime may need a
+// second try, which strongSwan makes within 30 s (RETRY_INTERVAL).
 const (
 	saYoung    = 30 * time.Second
 	saOverSoft = 60 * time.Second
