@@ -204,7 +204,7 @@ func (r *stateReader) text(i int, o *opened, b io.Reader) error {
 		f.Name = "stdin"
 	}
 	made := time.Now()
-	if o.size > 0 {
+	if o.info != nil && o.info.Mode().IsRegular() {
 		f.Mode, f.UID, made = o.info.Mode(), owner(o.info), o.info.ModTime()
 	}
 	if made.After(r.time) {
