@@ -16,7 +16,10 @@ var sealed, kept = func() {}, func() {}
 // have sent: what it needs is open, and from now on it can open nothing, run
 // nothing, and call nobody. It has no capability, and is not root.
 func (io streams) seal() error {
-	time.Now().Zone() // reads the time zone's file
+	// The time zone's file is read when it is needed first, which would be too late.
+	if _, err := time.ParseInLocation(time.DateOnly, "2000-01-01", time.Local); err != nil {
+		return err
+	}
 	s, err := confine.Process(confine.Options{Nobody: true, Calls: confine.Sealed})
 	if err != nil {
 		return fmt.Errorf("lock the process in: %w", err)
