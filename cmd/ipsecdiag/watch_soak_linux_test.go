@@ -161,7 +161,7 @@ func sendFrom(t *testing.T, ns string, host byte, port int, datagrams ...[]byte)
 		}
 		defer c.Close()
 		for _, d := range datagrams {
-			_, err = c.WriteToUDP(d, &net.UDPAddr{IP: net.IPv4(10, 9, 0, 3-host), Port: port})
+			_, _ = c.WriteToUDP(d, &net.UDPAddr{IP: net.IPv4(10, 9, 0, 3-host), Port: port})
 		}
 		return nil
 	})
