@@ -197,6 +197,10 @@ func (s *State) unlinkIKE(v *View, sa *IKESA) {
 // alive reports whether the IKE SA's pair is not forgotten.
 func (e *ikeEntry) alive() bool { return e != nil && e.view != nil }
 
+// maxSpared is how many IKE SAs of pairs that are no strangers are passed over at a
+// time, in search of a stranger's.
+const maxSpared = 8
+
 // roomForSPI forgets the IKE SAs that are too many: the oldest, those of strangers
 // first. Places of what is forgotten already cost nothing.
 func (s *State) roomForSPI() {
@@ -204,7 +208,7 @@ func (s *State) roomForSPI() {
 		k := s.spiLog[0]
 		s.spiLog = s.spiLog[1:]
 		e := s.spis[k]
-		if e.alive() && spared < len(s.spiLog) && s.regard(e.view.Pair) > stranger {
+		if e.alive() && spared < min(len(s.spiLog), maxSpared) && s.regard(e.view.Pair) > stranger {
 			spared++
 			s.spiLog = append(s.spiLog, k)
 			continue
