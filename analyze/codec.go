@@ -150,5 +150,8 @@ func DecodeEvent(b []byte) (Event, error) {
 		return nil, fmt.Errorf("decode %s event: %w", env.Kind, err)
 	}
 	*e.Head() = Header{Time: env.Time, Mono: env.Mono, Seq: env.Seq, Number: env.Number, Origin: env.Origin}
+	if f, ok := e.(*Frame); ok {
+		f.OrigLen = max(f.OrigLen, len(f.Data)) // what a recording says of itself may be a lie
+	}
 	return e, nil
 }
