@@ -24,7 +24,8 @@ import (
 func namespace(t *testing.T) string {
 	t.Helper()
 	needsPrivilege(t)
-	name := fmt.Sprintf("ipsecdiag-view-%d-%s", os.Getpid(), strings.ToLower(strings.TrimPrefix(t.Name(), "Test")))
+	test := strings.NewReplacer("/", "-", "Test", "").Replace(t.Name())
+	name := fmt.Sprintf("ipsecdiag-view-%d-%s", os.Getpid(), strings.ToLower(test))
 	ip := func(args ...string) {
 		t.Helper()
 		if out, err := exec.Command("ip", args...).CombinedOutput(); err != nil {
