@@ -92,19 +92,28 @@ func writable(dir string) bool {
 	return err != unix.EACCES && err != unix.EPERM
 }
 
-// WithoutCapabilities runs f on a thread that has no capability, and ends with
-// it, to see what will be possible once the process has none.
+// WithoutCapabilities runs f on a thread that has no capability in effect, to see
+// what will be possible once the process has none. The thread has them again
+// afterwards: one that had not would fail where Process calls on all threads, and
+// that ends the process.
 func WithoutCapabilities(f func() error) error {
-	answer := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked
-		header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-		var none [2]unix.CapUserData
-		if err := unix.Capset(&header, &none[0]); err != nil {
-			answer <- err
-			return
-		}
-		answer <- f()
-	}()
-	return <-answer
+	runtime.LockOSThread()
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var had [2]unix.CapUserData
+	if err := unix.Capget(&header, &had[0]); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("read capabilities: %w", err)
+	}
+	none := had
+	none[0].Effective, none[1].Effective = 0, 0
+	if err := unix.Capset(&header, &none[0]); err != nil {
+		runtime.UnlockOSThread()
+		return fmt.Errorf("put capabilities out of effect: %w", err)
+	}
+	answer := f()
+	if err := unix.Capset(&header, &had[0]); err != nil {
+		return fmt.Errorf("put capabilities into effect again: %w", err) // the thread stays locked
+	}
+	runtime.UnlockOSThread()
+	return answer
 }
