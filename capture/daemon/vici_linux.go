@@ -135,7 +135,7 @@ func (s *viciSession) subscribe() error {
 // begin asks who it is and what it holds.
 func (s *viciSession) begin() error {
 	// Events that came meanwhile are handed on with the next answer.
-	m, err := s.call(s.events, "version")
+	m, err := s.call(s.events, askVersion)
 	if err != nil {
 		return err
 	}
@@ -178,7 +178,7 @@ func (s *viciSession) stream(command, event string, in *vici.Message, f func(str
 
 // connections asks what is configured.
 func (s *viciSession) connections() (all []analyze.Connection, err error) {
-	err = s.stream("list-conns", "list-conn", nil, func(name string, m *vici.Message) {
+	err = s.stream(askConns, tellConn, nil, func(name string, m *vici.Message) {
 		if len(all) < maxConnections {
 			all = append(all, readConnection(name, m))
 		}
@@ -193,7 +193,7 @@ func (s *viciSession) listSAs() (all []analyze.DaemonSA, err error) {
 	if err := in.Set("noblock", "yes"); err != nil {
 		return nil, err
 	}
-	err = s.stream("list-sas", "list-sa", in, func(name string, m *vici.Message) {
+	err = s.stream(askSAs, tellSA, in, func(name string, m *vici.Message) {
 		if len(all) < maxSAs {
 			sa := readSA(name, m)
 			s.know(sa)

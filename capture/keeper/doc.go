@@ -5,9 +5,11 @@
 //
 // The first asks the keeper for what only that may open, by two bytes: what, and
 // a number for the answer. Nothing else of it is read. Answers carry file
-// descriptors: of connections to IKE daemons, of what whack prints and of the
-// table of tracked connections, all unread, and of new files for recordings, of
-// which the keeper chooses the names. Either ends when the other one does.
+// descriptors: of what whack prints and of the table of tracked connections, both
+// unread, of new files for recordings, of which the keeper chooses the names, and of
+// connections to strongSwan. On those the keeper stands between: what the daemon
+// says passes unread, and to the daemon passes what daemon.Relay knows as a
+// question. Either process ends when the other one does.
 package keeper
 
 // What is asked for.

@@ -281,19 +281,25 @@ func (r *reply) take(n int) ([]*os.File, error) {
 	return r.files, nil
 }
 
-// Vici satisfies daemon.Reach.
+// Vici satisfies daemon.Reach. The connection takes questions and no commands.
 func (k *Keeper) Vici() (net.Conn, error) {
-	r, err := k.ask(askVici)
+	name, end, err := k.file(askVici)
 	if err != nil {
 		return nil, err
 	}
-	files, err := r.take(1)
-	if err != nil {
-		return nil, err
-	}
-	defer files[0].Close()
-	return net.FileConn(files[0])
+	return &relayed{end, &net.UnixAddr{Name: name, Net: "unix"}}, nil
 }
+
+// relayed is a connection to a daemon by way of the keeper. It is used as the file
+// that it came as: this process can make no second descriptor of one.
+type relayed struct {
+	*os.File
+	daemon net.Addr
+}
+
+// LocalAddr and RemoteAddr satisfy net.Conn; the latter is the daemon's socket.
+func (c *relayed) LocalAddr() net.Addr  { return &net.UnixAddr{Net: "unix"} }
+func (c *relayed) RemoteAddr() net.Addr { return c.daemon }
 
 // Whack satisfies daemon.Reach.
 func (k *Keeper) Whack(ctx context.Context, question string) (io.ReadCloser, error) {

@@ -115,6 +115,48 @@ func TestKeeperPassesConnectionsUnread(t *testing.T) {
 	}
 }
 
+// TestKeeperLetsNobodyCommandStrongSwan holds that who is given a connection to the
+// daemon can ask it, and that nothing else gets through, nor endless connections.
+func TestKeeperLetsNobodyCommandStrongSwan(t *testing.T) {
+	k, dir := startTest(t)
+	l, err := net.Listen("unix", filepath.Join(dir, "vici"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	const question, command = "\x00\x00\x00\x09\x00\x07version", "\x00\x00\x00\x0d\x00\x0bclear-creds"
+	c, err := k.Vici()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	daemons, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer daemons.Close()
+	if at := c.RemoteAddr().String(); at != filepath.Join(dir, "vici") {
+		t.Errorf("it is called %q", at)
+	}
+	if _, err := io.WriteString(c, question+command+question); err != nil {
+		t.Fatal(err)
+	}
+	if heard, err := io.ReadAll(daemons); err != nil || string(heard) != question {
+		t.Errorf("the daemon was sent %q, %v", heard, err)
+	}
+	for n := 0; ; n++ {
+		c, err := k.Vici()
+		if err != nil {
+			if n > maxVici || n < maxVici-1 || // the first one may be about to end
+				!strings.Contains(err.Error(), "too many connections") {
+				t.Errorf("after %d connections: %v", n, err)
+			}
+			return
+		}
+		defer c.Close()
+	}
+}
+
 // TestKeeperTakesTwoBytes holds that a keeper does what two bytes ask for, and
 // nothing that it does not know.
 func TestKeeperTakesTwoBytes(t *testing.T) {

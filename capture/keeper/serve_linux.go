@@ -12,6 +12,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -86,6 +87,8 @@ type server struct {
 	ctx  context.Context
 	busy chan struct{} // bounds the requests under way
 
+	vicis atomic.Int32 // connections to strongSwan
+
 	mu    sync.Mutex // of lines
 	out   *bufio.Writer
 	begun sync.Once
@@ -136,7 +139,7 @@ func (s *server) serve(what, id byte) {
 	case what == askEvents:
 		s.begun.Do(func() { go s.events() })
 	case what == askVici:
-		files, err = s.vici()
+		a.Name, files, err = s.vici()
 	case what == askTracked:
 		var table *os.File
 		table, err = s.Tracked()
@@ -201,18 +204,57 @@ func (s *server) line(kind byte, line []byte) error {
 	return s.out.Flush()
 }
 
-// vici connects to strongSwan.
-func (s *server) vici() ([]*os.File, error) {
-	c, err := s.Reach.Vici()
-	if err != nil {
-		return nil, err
+// maxVici is how many connections to strongSwan there may be at once: a session
+// has two, and those of the session before may be about to end.
+const maxVici = 8
+
+// vici connects to strongSwan. The other process gets one end of a pair of
+// sockets, and its questions pass to the daemon, whose path is the name.
+func (s *server) vici() (name string, files []*os.File, err error) {
+	if s.vicis.Add(1) > maxVici {
+		s.vicis.Add(-1)
+		return "", nil, errors.New("too many connections to strongSwan")
 	}
-	defer c.Close()
-	f, err := c.(*net.UnixConn).File()
+	name, files, err = s.relay()
 	if err != nil {
-		return nil, err
+		s.vicis.Add(-1)
 	}
-	return []*os.File{f}, nil
+	return name, files, err
+}
+
+func (s *server) relay() (name string, files []*os.File, err error) {
+	daemons, err := s.Reach.Vici()
+	if err != nil {
+		return "", nil, err
+	}
+	ours, theirs, err := streams()
+	if err != nil {
+		daemons.Close()
+		return "", nil, err
+	}
+	go func() {
+		defer s.vicis.Add(-1)
+		if err := daemon.Relay(ours, daemons); err != nil {
+			_ = s.text(lineWarn, err.Error()) // that the other process has ended is seen elsewhere
+		}
+	}()
+	return daemons.RemoteAddr().String(), []*os.File{theirs}, nil
+}
+
+// streams returns the two ends of a connection.
+func streams() (ours net.Conn, theirs *os.File, err error) {
+	pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, os.NewSyscallError("socketpair", err)
+	}
+	theirs = os.NewFile(uintptr(pair[1]), "their end")
+	our := os.NewFile(uintptr(pair[0]), "our end")
+	defer our.Close()
+	if ours, err = net.FileConn(our); err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return ours, theirs, nil
 }
 
 // whackWithin bounds the time of one answer of whack, and of taking it.
@@ -250,7 +292,7 @@ func (s *server) whack(question string) ([]*os.File, error) {
 // answer is what is said to a request, besides file descriptors.
 type answer struct {
 	ID    byte   `json:"id"`
-	Name  string `json:"name,omitempty"` // of a file
+	Name  string `json:"name,omitempty"` // of a file, or a socket
 	Error string `json:"error,omitempty"`
 	// Kind is what errors.Is is to find in the error.
 	Kind string `json:"kind,omitempty"`
