@@ -19,7 +19,7 @@ func tryIP(t *testing.T, netns, args string) {
 	t.Helper()
 	out, err := exec.Command("ip", append([]string{"-n", netns}, strings.Fields(args)...)...).CombinedOutput()
 	if strings.Contains(string(out), "Unknown device type") {
-		t.Skipf("this kernel cannot: ip %s", args)
+		t.Skipf("this kernel cannot: ip %s; the lab runs it", args)
 	}
 	if err != nil {
 		t.Fatalf("ip %s: %v\n%s", args, err, out)
