@@ -1,16 +1,14 @@
 package analyze
 
 import (
-	"bytes"
 	"net/netip"
-	"slices"
 	"time"
 
 	"ipsecdiag/analyze/ike"
 )
 
-// maxIKENotifies bounds the notifications kept of one IKE SA, the latest.
-const maxIKENotifies = 32
+// maxIKEErrors bounds the errors kept of one IKE SA, the latest.
+const maxIKEErrors = 32
 
 // IKESA is one IKE SA, or the attempt at one, as an observer saw it: all
 // messages under one initiator SPI.
@@ -21,7 +19,10 @@ type IKESA struct {
 	First, Last                Sighting
 	// FromInitiator and FromResponder are what each side said.
 	FromInitiator, FromResponder Speaker
-	Notifies                     []SeenNotify
+	// Errors are what was said in the clear of what went wrong. Of the other
+	// notifications, which come with every IKE_SA_INIT, those that matter have their
+	// places elsewhere, such as Speaker.NAT.
+	Errors []SeenNotify
 	// Exchanges in the order in which they began: the first, by which the IKE SA
 	// came up, and the latest.
 	Exchanges []IKEExchange
@@ -62,13 +63,12 @@ func (s *Speaker) expects() bool {
 	return s.Messages > 0 && (s.request || (s.major == 1 && s.Repeats > 0))
 }
 
-// SeenNotify is a notification that was in the clear.
+// SeenNotify is a notification of an error that was in the clear.
 type SeenNotify struct {
 	At   Sighting
 	From netip.Addr
 	Type ike.NotifyType
 	Name string
-	SPI  []byte
 	// Group is the one that INVALID_KE_PAYLOAD asks for (RFC 7296 section 1.2),
 	// 0 for none.
 	Group ike.DHGroup
@@ -209,12 +209,11 @@ func (sa *IKESA) Speaker(a netip.Addr) *Speaker {
 }
 
 func (sa *IKESA) notified(at Sighting, from netip.Addr, m *ike.Message) {
-	notifies := m.Notifies()
-	sa.Notifies = slices.Grow(sa.Notifies, min(len(notifies), maxIKENotifies))
-	for _, n := range notifies {
+	for _, n := range m.Notifies() {
+		if !n.Type.IsError() {
+			continue
+		}
 		group, _ := n.Group()
-		sa.Notifies = appendBounded(sa.Notifies, SeenNotify{
-			At: at, From: from, Type: n.Type, Name: n.Name(), SPI: bytes.Clone(n.SPI), Group: group,
-		}, maxIKENotifies)
+		sa.Errors = appendBounded(sa.Errors, SeenNotify{At: at, From: from, Type: n.Type, Name: n.Name(), Group: group}, maxIKEErrors)
 	}
 }

@@ -179,30 +179,30 @@ func TestAMessageInFragmentsCountsOnce(t *testing.T) {
 	}
 }
 
-func TestNotificationsAreKeptOnceAndTheLatestOfThem(t *testing.T) {
+func TestErrorsAreKeptOnceAndTheLatestOfThem(t *testing.T) {
 	notify := func(typ ike.NotifyType) []byte {
 		return cat([]byte{0, 0}, u16(8), []byte{0, 0}, u16(int(typ)))
 	}
 	s := newStream(t)
 	request := init2(1)
-	request.first, request.payloads = ike.PayloadNotify, notify(16430)
-	for range 40 {
-		s.ike(request)
-	}
+	request.first, request.payloads = ike.PayloadNotify, notify(ike.NotifyIKEv2FragmentationSupported)
+	s.ike(request)
 	refusal := v2("r", ike.ExchangeIKESAInit, 0, answer)
-	refusal.first, refusal.payloads = ike.PayloadNotify, notify(14)
-	s.ike(refusal)
-	got := s.onlyIKE().Notifies
-	if len(got) != 2 || got[0].Type != 16430 || got[0].From != glass || got[1].Name != "NO_PROPOSAL_CHOSEN" || got[1].From != teapot {
-		t.Errorf("%+v; want the request's once, and the refusal", got)
+	refusal.first, refusal.payloads = ike.PayloadNotify, notify(ike.NotifyNoProposalChosen)
+	for range 40 {
+		s.ike(refusal)
 	}
-	for i := range 2 * maxIKENotifies {
+	got := s.onlyIKE().Errors
+	if len(got) != 1 || got[0].Name != "NO_PROPOSAL_CHOSEN" || got[0].From != teapot {
+		t.Errorf("%+v; want the refusal, once", got)
+	}
+	for i := range 2 * maxIKEErrors {
 		m := v2("r", ike.ExchangeInformational, uint32(i), 0)
-		m.first, m.payloads = ike.PayloadNotify, notify(ike.NotifyType(40000+i))
+		m.first, m.payloads = ike.PayloadNotify, notify(ike.NotifyType(4000+i))
 		s.ike(m)
 	}
-	got = s.onlyIKE().Notifies
-	if len(got) != maxIKENotifies || got[len(got)-1].Type != ike.NotifyType(40000+2*maxIKENotifies-1) {
+	got = s.onlyIKE().Errors
+	if len(got) != maxIKEErrors || got[len(got)-1].Type != ike.NotifyType(4000+2*maxIKEErrors-1) {
 		t.Errorf("%d kept, the last of type %d", len(got), got[len(got)-1].Type)
 	}
 }

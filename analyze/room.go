@@ -83,7 +83,7 @@ func (s *State) weigh() {
 func (v *View) weigh() int {
 	n := viewCost + pairCost/len(v.Pair.Views) + resolutionCost*len(v.Resolutions)
 	for _, sa := range v.IKE {
-		n += ikeSACost + exchangeCost*cap(sa.Exchanges) + notifyCost*cap(sa.Notifies)
+		n += ikeSACost + exchangeCost*cap(sa.Exchanges) + notifyCost*cap(sa.Errors)
 	}
 	for _, f := range v.Flows {
 		n += flowCost + flowPointCost*cap(f.history) + gapCost*cap(f.Gaps)

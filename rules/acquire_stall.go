@@ -178,10 +178,8 @@ func stallWords(p *Pass, n *analyze.Need, kind stallKind, sa *analyze.IKESA) str
 		return fmt.Sprintf("%s sends %s to %s and gets no answer (sent again %s)", from, sp.Exchange, to, times(sp.Repeats))
 	}
 	words := "IKE messages go both ways, and still no SA comes of it"
-	for _, nt := range sa.Notifies {
-		if nt.Type.IsError() {
-			words += fmt.Sprintf("; %s said %s", nt.From, nt.Name)
-		}
+	for i := range sa.Errors {
+		words += fmt.Sprintf("; %s said %s", sa.Errors[i].From, sa.Errors[i].Name)
 	}
 	return words
 }

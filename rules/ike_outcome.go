@@ -108,8 +108,8 @@ func (o *ikeOutcome) judgeV2(p *Pass) {
 		return
 	}
 	o.asked = x.Request.First()
-	for i := range sa.Notifies {
-		n := &sa.Notifies[i]
+	for i := range sa.Errors {
+		n := &sa.Errors[i]
 		if n.From != sa.Responder || n.At.Mono < x.Request.First().Mono {
 			continue
 		}

@@ -65,8 +65,8 @@ const (
 // refusalV1 returns the last notification of the responder in the clear that is of
 // one of the types.
 func refusalV1(sa *analyze.IKESA, since analyze.Sighting, types ...ike.NotifyType) (last *analyze.SeenNotify) {
-	for i := range sa.Notifies {
-		n := &sa.Notifies[i]
+	for i := range sa.Errors {
+		n := &sa.Errors[i]
 		if n.From == sa.Responder && n.At.Mono >= since.Mono && slices.Contains(types, n.Type) {
 			last = n
 		}

@@ -108,8 +108,8 @@ func failed(p *Pass, sa *analyze.IKESA) bool {
 // refusedBy returns the error by which the responder ended an attempt, nil for
 // none.
 func refusedBy(sa *analyze.IKESA) *analyze.SeenNotify {
-	for i := len(sa.Notifies) - 1; i >= 0; i-- {
-		if n := &sa.Notifies[i]; n.Type.IsError() && n.From == sa.Responder && n.Type != ike.NotifyInvalidKEPayload {
+	for i := len(sa.Errors) - 1; i >= 0; i-- {
+		if n := &sa.Errors[i]; n.From == sa.Responder && n.Type != ike.NotifyInvalidKEPayload {
 			return n
 		}
 	}
@@ -120,10 +120,11 @@ func refusedBy(sa *analyze.IKESA) *analyze.SeenNotify {
 // both versions (RFC 2408 section 3.14.1).
 func refusedVersion(p *Pass) (*analyze.SeenNotify, *analyze.IKESA) {
 	for _, sa := range slices.Backward(p.View.IKE) {
-		if !answeredAt(sa, 1).IsZero() {
+		n := refusedBy(sa)
+		if n == nil || n.Type != ike.NotifyInvalidMajorVersion || !answeredAt(sa, 1).IsZero() {
 			continue
 		}
-		if n := refusedBy(sa); n != nil && n.Type == ike.NotifyInvalidMajorVersion && !p.Passed(n.At, versionWindow) {
+		if !p.Passed(n.At, versionWindow) {
 			return n, sa
 		}
 	}

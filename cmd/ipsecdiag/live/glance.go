@@ -95,10 +95,8 @@ func ikeCell(sa *analyze.IKESA) Cell {
 	if sa == nil {
 		return Cell{}
 	}
-	for i := len(sa.Notifies) - 1; i >= 0; i-- {
-		if n := sa.Notifies[i]; n.Type.IsError() {
-			return Cell{n.Name, Bad}
-		}
+	if n := len(sa.Errors); n > 0 {
+		return Cell{sa.Errors[n-1].Name, Bad}
 	}
 	if s, _, _ := sa.Waiting(); s != nil {
 		if s.Repeats == 0 {
