@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/capture/confine"
 	"ipsecdiag/capture/kernel"
 	"ipsecdiag/capture/netns"
 )
@@ -219,6 +220,9 @@ func (l *liveClear) open() (err error) {
 		l.find()
 	}
 	if l.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
+		return fmt.Errorf("open packet socket: %w", err)
+	}
+	if l.fd, err = confine.ReceiveOnly(l.fd); err != nil {
 		return fmt.Errorf("open packet socket: %w", err)
 	}
 	l.file = os.NewFile(uintptr(l.fd), "packet socket")

@@ -9,18 +9,23 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/capture/confine"
 )
 
 // devices asks the kernel about the interfaces of one namespace, through
-// ioctls on a socket that stays in it (netdevice(7)).
+// ioctls on a socket that stays in it. Any family will do (netdevice(7)): this one
+// has nobody to talk to on the network.
 type devices struct {
 	fd int
 }
 
 // openDevices opens the socket in the thread's namespace.
 func openDevices() (*devices, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
+		return nil, fmt.Errorf("open socket for interfaces: %w", err)
+	}
+	if fd, err = confine.ReceiveOnly(fd); err != nil {
 		return nil, fmt.Errorf("open socket for interfaces: %w", err)
 	}
 	return &devices{fd: fd}, nil

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/net/bpf"
 	"golang.org/x/sys/unix"
+
+	"ipsecdiag/capture/confine"
 )
 
 // packetSocket is an AF_PACKET socket with a filter and a ring. There is one
@@ -35,6 +37,9 @@ func openPacketSocket(interfaces []int, c *counter) (*packetSocket, error) {
 		return nil, fmt.Errorf("open packet socket: CAP_NET_RAW is missing: %w", err)
 	}
 	if err != nil {
+		return nil, fmt.Errorf("open packet socket: %w", err)
+	}
+	if fd, err = confine.ReceiveOnly(fd); err != nil {
 		return nil, fmt.Errorf("open packet socket: %w", err)
 	}
 	s := &packetSocket{fd: fd}

@@ -73,12 +73,10 @@ func allBut(machine *arch.Info, names []string) []string {
 // sealedCalls are what a sealed process may do without conditions, the most
 // frequent first.
 var sealedCalls = []string{
-	"read", "write", "futex", "epoll_pwait", "ppoll", "poll", "nanosleep", "clock_gettime", "sched_yield",
+	"read", "futex", "epoll_pwait", "ppoll", "poll", "nanosleep", "clock_gettime", "sched_yield",
 	"epoll_wait", "epoll_pwait2", "epoll_ctl", "epoll_create1", "eventfd2", "pipe2", "pselect6", "select",
-	"readv", "writev", "pread64", "pwrite64", "lseek", "close", "fstat", "fcntl", "fsync", "fdatasync", "ftruncate",
-	"sendfile", "splice", "copy_file_range", "dup", "dup3",
-	"recvfrom", "recvmsg", "recvmmsg", "sendto", "sendmsg", "getsockopt", "setsockopt", "bind", "getsockname",
-	"getpeername", "shutdown", "accept4",
+	"readv", "pread64", "pwrite64", "lseek", "close", "fstat", "fsync", "fdatasync", "ftruncate", "copy_file_range",
+	"recvfrom", "recvmsg", "recvmmsg", "getsockopt", "getsockname", "getpeername", "shutdown", "accept4",
 	"munmap", "mremap", "madvise", "brk", "mincore", "membarrier",
 	"exit", "exit_group", "rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "rt_sigsuspend", "rt_sigtimedwait",
 	"sigaltstack", "restart_syscall", "wait4", "waitid", "set_robust_list", "rseq", "sched_getaffinity",
@@ -113,23 +111,56 @@ var prctls = []uint64{
 	unix.PR_GET_NO_NEW_PRIVS, unix.PR_GET_SECCOMP, unix.PR_CAPBSET_READ, unix.PR_SET_VMA,
 }
 
+// senders are the calls by which something is sent, and which argument says by
+// which descriptor.
+var senders = map[string]uint32{"write": 0, "writev": 0, "sendto": 0, "sendmsg": 0, "sendfile": 0, "splice": 2}
+
+// fcntls are what fcntl(2) may be asked for: neither copies of a descriptor, nor
+// that somebody else be signalled.
+var fcntls = []uint64{unix.F_GETFD, unix.F_SETFD, unix.F_GETFL}
+
+// options are the options that may be set on sockets, by their level: filters of
+// what is received, and what net/http sets on a connection.
+var options = map[uint64][]uint64{
+	unix.SOL_SOCKET:  {unix.SO_ATTACH_FILTER, unix.SO_ATTACH_BPF, unix.SO_KEEPALIVE},
+	unix.IPPROTO_TCP: {unix.TCP_NODELAY, unix.TCP_KEEPIDLE, unix.TCP_KEEPINTVL, unix.TCP_KEEPCNT},
+}
+
 // sealedConditions are what a sealed process may do with these arguments alone.
 func sealedConditions() (out []seccomp.NameWithConditions) {
-	add := func(name string, argument uint32, operation seccomp.Operation, values ...uint64) {
-		for _, v := range values {
-			out = append(out, seccomp.NameWithConditions{
-				Name: name, Conditions: seccomp.ArgumentConditions{{Argument: argument, Operation: operation, Value: v}},
-			})
+	allow := func(name string, conditions ...seccomp.Condition) {
+		out = append(out, seccomp.NameWithConditions{Name: name, Conditions: conditions})
+	}
+	allow("mmap", argument(2, seccomp.BitsNotSet, protExec))
+	allow("mprotect", argument(2, seccomp.BitsNotSet, protExec))
+	allow("clone", argument(0, seccomp.BitsSet, threadFlag))
+	allow("tgkill", argument(0, seccomp.Equal, uint64(os.Getpid())))
+	for _, name := range slices.Sorted(maps.Keys(senders)) {
+		allow(name, argument(senders[name], seccomp.LessThan, receivers))
+	}
+	allow("bind", argument(0, seccomp.GreaterOrEqual, receivers), argument(0, seccomp.LessThan, mostDescriptors))
+	allow("fcntl", argument(1, seccomp.Equal, unix.F_SETFL), argument(2, seccomp.BitsNotSet, unix.O_ASYNC))
+	for name, asked := range map[string]asked{"fcntl": {1, fcntls}, "bpf": {0, mapCommands}, "ioctl": {1, ioctls}, "prctl": {0, prctls}} {
+		for _, value := range asked.values {
+			allow(name, argument(asked.argument, seccomp.Equal, value))
 		}
 	}
-	add("mmap", 2, seccomp.BitsNotSet, protExec)
-	add("mprotect", 2, seccomp.BitsNotSet, protExec)
-	add("clone", 0, seccomp.BitsSet, threadFlag)
-	add("tgkill", 0, seccomp.Equal, uint64(os.Getpid()))
-	add("bpf", 0, seccomp.Equal, mapCommands...)
-	add("ioctl", 1, seccomp.Equal, ioctls...)
-	add("prctl", 0, seccomp.Equal, prctls...)
+	for level, names := range options {
+		for _, name := range names {
+			allow("setsockopt", argument(1, seccomp.Equal, level), argument(2, seccomp.Equal, name))
+		}
+	}
 	return out
+}
+
+// asked is which argument says what is wanted, and what it may be.
+type asked struct {
+	argument uint32
+	values   []uint64
+}
+
+func argument(number uint32, operation seccomp.Operation, value uint64) seccomp.Condition {
+	return seccomp.Condition{Argument: number, Operation: operation, Value: value}
 }
 
 // reservedCalls are taken from a process that is not sealed.

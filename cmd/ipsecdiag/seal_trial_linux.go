@@ -50,6 +50,21 @@ var trials = map[string]func() error{
 	"read keys of the kernel": func() error { _, err := unix.KeyctlInt(unix.KEYCTL_SEARCH, 0, 0, 0, 0); return err },
 	"use io_uring":            func() error { return call(unix.SYS_IO_URING_SETUP, 1, 0, 0) },
 	"become root":             func() error { return call(unix.SYS_SETRESUID, 0, 0, 0) },
+	"send a frame":            eachSocket(unix.AF_PACKET, sendFrame),
+	"write a frame":           eachSocket(unix.AF_PACKET, func(fd int) error { _, err := unix.Write(fd, make([]byte, 60)); return err }),
+	"splice a frame":          eachSocket(unix.AF_PACKET, spliceFrame),
+	"make room for sending":   eachSocket(unix.AF_PACKET, makeSendRing),
+	"be promiscuous":          eachSocket(unix.AF_PACKET, bePromiscuous),
+	"send a UDP packet":       eachSocket(unix.AF_INET, sendUDP),
+	"bind a UDP socket":       eachSocket(unix.AF_INET, bindUDP),
+	"send to a process":       eachSocket(unix.AF_UNIX, func(fd int) error { return unix.Sendto(fd, []byte("trial"), 0, &unix.SockaddrUnix{Name: "@trial"}) }),
+	"copy a descriptor":       func() error { return closed(unix.Dup(2)) },
+	"number a descriptor":     func() error { return closed(unix.FcntlInt(2, unix.F_DUPFD_CLOEXEC, 3)) },
+	"have others signalled":   func() error { _, err := unix.FcntlInt(2, unix.F_SETOWN, os.Getppid()); return err },
+	"make a file of memory":   func() error { return closed(unix.MemfdCreate("trial", 0)) },
+	"allow itself tracers":    func() error { return call(unix.SYS_PRCTL, unix.PR_SET_PTRACER, unix.PR_SET_PTRACER_ANY&(1<<63-1), 0) },
+	"signal by another way":   func() error { return call(unix.SYS_RT_SIGQUEUEINFO, uintptr(os.Getppid()), 0, 0) },
+	"use other calls' names":  func() error { return noSuch(call(1<<30|unix.SYS_SOCKET, unix.AF_UNIX, unix.SOCK_STREAM, 0)) },
 	"gain capabilities":       gainCapabilities,
 }
 
@@ -101,6 +116,69 @@ func closed(fd int, err error) error {
 func socket(family, kind int) func() error {
 	return func() error { return closed(unix.Socket(family, kind, 0)) }
 }
+
+// noSuch takes a call that there is none of for one that is forbidden.
+func noSuch(err error) error {
+	if errors.Is(err, unix.ENOSYS) {
+		return unix.EPERM
+	}
+	return err
+}
+
+// eachSocket tries something with all sockets of a family that are held. That none
+// is held is as good as that it is forbidden.
+func eachSocket(family int, f func(fd int) error) func() error {
+	return func() error {
+		const most = 1024 // descriptors
+		for fd := range most {
+			is, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN)
+			kind, _ := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TYPE)
+			if err != nil || is != family || kind != unix.SOCK_RAW && kind != unix.SOCK_DGRAM {
+				continue
+			}
+			if err := f(fd); !errors.Is(err, unix.EPERM) {
+				return fmt.Errorf("descriptor %d: %v", fd, err)
+			}
+		}
+		return unix.EPERM
+	}
+}
+
+// loopback is the index of the interface on which a frame could do no harm: each
+// namespace's first.
+const loopback = 1
+
+func sendFrame(fd int) error {
+	return unix.Sendto(fd, make([]byte, 60), 0, &unix.SockaddrLinklayer{Ifindex: loopback, Halen: 6})
+}
+
+func spliceFrame(fd int) error {
+	var pipe [2]int
+	if err := unix.Pipe2(pipe[:], unix.O_CLOEXEC); err != nil {
+		return err
+	}
+	defer unix.Close(pipe[0])
+	defer unix.Close(pipe[1])
+	if _, err := unix.Write(pipe[1], make([]byte, 60)); err != nil {
+		return err
+	}
+	_, err := unix.Splice(pipe[0], nil, fd, nil, 60, 0)
+	return err
+}
+
+func makeSendRing(fd int) error {
+	return unix.SetsockoptTpacketReq3(fd, unix.SOL_PACKET, unix.PACKET_TX_RING, &unix.TpacketReq3{})
+}
+
+func bePromiscuous(fd int) error {
+	return unix.SetsockoptPacketMreq(fd, unix.SOL_PACKET, unix.PACKET_ADD_MEMBERSHIP, &unix.PacketMreq{Ifindex: loopback, Type: unix.PACKET_MR_PROMISC})
+}
+
+func sendUDP(fd int) error {
+	return unix.Sendto(fd, []byte("trial"), 0, &unix.SockaddrInet4{Port: 9, Addr: [4]byte{127, 0, 0, 1}})
+}
+
+func bindUDP(fd int) error { return unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}) }
 
 func call(number, a, b, c uintptr) error {
 	if _, _, errno := unix.RawSyscall(number, a, b, c); errno != 0 {
