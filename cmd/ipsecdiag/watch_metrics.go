@@ -4,8 +4,8 @@ import (
 	"ipsecdiag/cmd/ipsecdiag/metrics"
 )
 
-// serveMetrics serves metrics where --metrics says, until what it returns is
-// called.
+// serveMetrics serves metrics where --metrics says, once the process is locked in
+// and until what it returns is called.
 func (w *watcher) serveMetrics() (end func(), err error) {
 	if w.metricsAt == "" {
 		return func() {}, nil
@@ -15,7 +15,7 @@ func (w *watcher) serveMetrics() (end func(), err error) {
 		return nil, err
 	}
 	w.metrics = metrics.New(w.engine, &w.mu)
-	server, err := metrics.Serve(address, w.metrics, buildVersion())
+	server, err := metrics.Serve(address, w.metrics, buildVersion(), w.opened)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -20,7 +21,9 @@ import (
 // scrape serves a collector and returns what Prometheus would get.
 func scrape(t *testing.T, c *Collector) string {
 	t.Helper()
-	s, err := Serve("127.0.0.1:0", c, "1.2-\xff")
+	ready := make(chan struct{})
+	close(ready)
+	s, err := Serve("127.0.0.1:0", c, "1.2-\xff", ready)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -123,6 +126,39 @@ func TestMetricsAreBounded(t *testing.T) {
 	}
 	if strings.Contains(got, "ipsecdiag_pairs_left_out 0\n") {
 		t.Error("pairs were left out and not counted")
+	}
+}
+
+// TestMetricsWaitUntilReady holds that nobody is answered before the process is
+// locked in, nor where it never is.
+func TestMetricsWaitUntilReady(t *testing.T) {
+	c := recorded(t, "nd-deadlock-ikev2/teapot.pcapng")
+	for _, locked := range []bool{true, false} {
+		ready := make(chan struct{})
+		s, err := Serve("127.0.0.1:0", c, "1", ready)
+		if err != nil {
+			t.Fatal(err)
+		}
+		conn, err := net.Dial("tcp", s.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		if _, err := io.WriteString(conn, "GET / HTTP/1.0\r\n\r\n"); err != nil {
+			t.Fatal(err)
+		}
+		if locked {
+			close(ready)
+			if answer, err := io.ReadAll(conn); err != nil || !strings.Contains(string(answer), "200 OK") {
+				t.Errorf("%q, %v", answer, err)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+		if answer, _ := io.ReadAll(conn); len(answer) > 0 {
+			t.Errorf("it answers before it is locked in: %q", answer)
+		}
 	}
 }
 

@@ -40,36 +40,45 @@ func Address(text string) (string, error) {
 type Server struct {
 	listener net.Listener
 	http     *http.Server
+	closing  chan struct{}
 	done     chan error
 }
 
 // Serve listens at an address as Address gives it, and answers from a collector
-// until Close.
-func Serve(address string, c prometheus.Collector, version string) (*Server, error) {
+// until Close. Who asks is taken no notice of, and no byte of it read, before ready
+// is closed.
+func Serve(address string, c prometheus.Collector, version string, ready <-chan struct{}) (*Server, error) {
 	l, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	s := &Server{listener: l, done: make(chan error, 1)}
+	s := &Server{listener: l, closing: make(chan struct{}), done: make(chan error, 1)}
 	// What strangers' connections come to is nobody's to read.
 	s.http = &http.Server{
 		Handler: handler(c, version), ErrorLog: log.New(io.Discard, "", 0),
 		ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: time.Minute, MaxHeaderBytes: 16 << 10,
 	}
-	go func() { s.done <- s.http.Serve(l) }()
+	go func() {
+		select {
+		case <-ready:
+		case <-s.closing:
+		}
+		s.done <- s.http.Serve(l)
+	}()
 	return s, nil
 }
 
 // Addr returns where it listens.
 func (s *Server) Addr() string { return s.listener.Addr().String() }
 
-// Close ends it, after a moment for answers that are under way.
+// Close ends it, after a moment for answers that are under way. It is called once.
 func (s *Server) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 	defer cancel()
 	if err := s.http.Shutdown(ctx); err != nil {
 		_ = s.http.Close()
 	}
+	close(s.closing)
 	if err := <-s.done; !errors.Is(err, http.ErrServerClosed) {
 		return fmt.Errorf("metrics: %w", err)
 	}
