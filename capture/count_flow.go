@@ -75,12 +75,34 @@ type countSlots struct {
 type countSlot struct {
 	Interval       uint64
 	Packets, Bytes uint64
-	Start, End     uint64 // nanoseconds of CLOCK_MONOTONIC; End up to coarse ago
+	Start          uint64 // nanoseconds of CLOCK_MONOTONIC
+	// When it ended is told in jiffies, which are read for nothing: where the first
+	// packet came, CLOCK_MONOTONIC_COARSE (nanoseconds) and jiffies stood together.
+	Coarse, StartTick, EndTick uint64
+	First, Last                uint32 // sequence numbers
+	Smallest                   uint32
+	Largest                    uint32
+	Longest                    uint32 // frame, bytes
+	_                          uint32
+}
+
+// countSum is what was counted of a key in one interval.
+type countSum struct {
+	Packets, Bytes uint64
+	Start, End     uint64 // nanoseconds; End up to coarse early, but not before Start
 	First, Last    uint32 // sequence numbers
 	Smallest       uint32
 	Largest        uint32
 	Longest        uint32 // frame, bytes
-	_              uint32
+}
+
+// sum returns what one processor has counted. A tick is the time of a jiffy,
+// nanoseconds.
+func (s *countSlot) sum(tick uint64) countSum {
+	return countSum{
+		Packets: s.Packets, Bytes: s.Bytes, Start: s.Start, End: max(s.Start, s.Coarse+(s.EndTick-s.StartTick)*tick),
+		First: s.First, Last: s.Last, Smallest: s.Smallest, Largest: s.Largest, Longest: s.Longest,
+	}
 }
 
 // coarse is how far CLOCK_MONOTONIC_COARSE may be behind: a jiffy, of which some
@@ -97,20 +119,24 @@ const (
 	slotPackets  = 8
 	slotBytes    = 16
 	slotStart    = 24
-	slotEnd      = 32
-	slotFirstSeq = 40
-	slotLastSeq  = 44
-	slotSmallest = 48
-	slotLargest  = 52
-	slotLongest  = 56
-	slotSize     = 64
+	slotCoarse   = 32
+	slotTick     = 40
+	slotEndTick  = 48
+	slotFirstSeq = 56
+	slotLastSeq  = 60
+	slotSmallest = 64
+	slotLargest  = 68
+	slotLongest  = 72
+	slotSize     = 80
 )
 
-// counted adds up what the processors counted of a key in an interval.
-func counted(slots []countSlots, interval uint64) (sum countSlot) {
+// counted adds up what the processors counted of a key in an interval. A tick is
+// the time of a jiffy, nanoseconds.
+func counted(slots []countSlots, interval, tick uint64) (sum countSum) {
 	for i := range slots {
 		if s := &slots[i].Slot[interval%2]; s.Interval == interval && s.Packets > 0 {
-			sum.add(s)
+			one := s.sum(tick)
+			sum.add(&one)
 		}
 	}
 	return sum
@@ -118,10 +144,9 @@ func counted(slots []countSlots, interval uint64) (sum countSlot) {
 
 // add adds what came from about the same time on. Where the clock does not tell
 // which ended later, the sequence numbers do (RFC 4303 section 2.2: they rise).
-func (sum *countSlot) add(s *countSlot) {
+func (sum *countSum) add(s *countSum) {
 	if sum.Packets == 0 {
 		*sum = *s
-		sum.End = max(s.Start, s.End)
 		return
 	}
 	if s.Start < sum.Start {

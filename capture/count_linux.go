@@ -160,7 +160,7 @@ func (c *counter) tell(index int, kind deviceKind) error {
 // read ends the interval and hands on what was counted in it, with times in
 // nanoseconds since 1970. quiet says that a new counter is due: most keys have
 // had no packet.
-func (c *counter) read(hand func(*countKey, *countSlot)) (quiet bool, err error) {
+func (c *counter) read(hand func(*countKey, *countSum)) (quiet bool, err error) {
 	over := c.number
 	if err := c.begin(over + 1); err != nil {
 		return false, err
@@ -180,12 +180,12 @@ func (c *counter) read(hand func(*countKey, *countSlot)) (quiet bool, err error)
 }
 
 // readKeys hands on the keys that had packets in an interval, and counts them.
-func (c *counter) readKeys(interval uint64, hand func(*countKey, *countSlot)) (active int, err error) {
-	offset := wallOffset()
+func (c *counter) readKeys(interval uint64, hand func(*countKey, *countSum)) (active int, err error) {
+	offset, tick := wallOffset(), jiffy()
 	c.known = 0
 	err = c.each(func(k *countKey, slots []countSlots) {
 		c.known++
-		if sum := counted(slots, interval); sum.Packets > 0 {
+		if sum := counted(slots, interval, tick); sum.Packets > 0 {
 			active++
 			sum.Start += offset
 			sum.End += offset
@@ -310,4 +310,12 @@ func wallOffset() uint64 {
 	var mono unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &mono) // cannot fail
 	return uint64(time.Now().UnixNano() - mono.Nano())
+}
+
+// jiffy returns how long a jiffy is, nanoseconds: the coarse clocks move with each
+// (posix_get_coarse_res in kernel/time/posix-timers.c).
+func jiffy() uint64 {
+	var tick unix.Timespec
+	_ = unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &tick) // cannot fail
+	return uint64(tick.Nano())
 }

@@ -3,6 +3,7 @@ package capture
 import (
 	"runtime"
 	"testing"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -62,7 +63,7 @@ func (c *counter) run(t *testing.T, frame []byte) (snap int) {
 func TestCounterAgreesWithFilter(t *testing.T) {
 	c := testCounter(t, counterOptions{link: analyze.LinkEthernet})
 	vm := filterVM(t, hatypeEther, 0)
-	want := map[analyze.FlowKey]*countSlot{}
+	want := map[analyze.FlowKey]*countSum{}
 	handed := map[analyze.FlowKey]int{}
 	for tags, tpids := range tagCases {
 		for _, pc := range filterCases() {
@@ -95,19 +96,19 @@ func countable(frame []byte) (key analyze.FlowKey, ok bool) {
 	return key, ok && err == nil && len(p.Upper) >= minCounted
 }
 
-func addTo(sums map[analyze.FlowKey]*countSlot, key analyze.FlowKey, length int) {
+func addTo(sums map[analyze.FlowKey]*countSum, key analyze.FlowKey, length int) {
 	if sums[key] == nil {
-		sums[key] = new(countSlot)
+		sums[key] = new(countSum)
 	}
 	sums[key].Packets++
 	sums[key].Bytes += uint64(length)
 }
 
 // checkCounts holds that these packets were counted and no others.
-func checkCounts(t *testing.T, c *counter, want map[analyze.FlowKey]*countSlot) {
+func checkCounts(t *testing.T, c *counter, want map[analyze.FlowKey]*countSum) {
 	t.Helper()
 	got := 0
-	_, err := c.read(func(k *countKey, s *countSlot) {
+	_, err := c.read(func(k *countKey, s *countSum) {
 		got++
 		key, _ := k.flow()
 		if w := want[key]; w == nil || w.Packets != s.Packets || w.Bytes != s.Bytes {
@@ -134,7 +135,8 @@ func TestCounterLayout(t *testing.T) {
 		{"slots", unsafe.Sizeof(s), slotsSize}, {"slot", unsafe.Offsetof(s.Slot), slotsFirst},
 		{"slot size", unsafe.Sizeof(s.Slot[0]), slotSize}, {"packets", unsafe.Offsetof(s.Slot[0].Packets), slotPackets},
 		{"bytes", unsafe.Offsetof(s.Slot[0].Bytes), slotBytes}, {"start", unsafe.Offsetof(s.Slot[0].Start), slotStart},
-		{"end", unsafe.Offsetof(s.Slot[0].End), slotEnd}, {"first", unsafe.Offsetof(s.Slot[0].First), slotFirstSeq},
+		{"coarse", unsafe.Offsetof(s.Slot[0].Coarse), slotCoarse}, {"tick", unsafe.Offsetof(s.Slot[0].StartTick), slotTick},
+		{"end tick", unsafe.Offsetof(s.Slot[0].EndTick), slotEndTick}, {"first", unsafe.Offsetof(s.Slot[0].First), slotFirstSeq},
 		{"last", unsafe.Offsetof(s.Slot[0].Last), slotLastSeq}, {"smallest", unsafe.Offsetof(s.Slot[0].Smallest), slotSmallest},
 		{"largest", unsafe.Offsetof(s.Slot[0].Largest), slotLargest}, {"longest", unsafe.Offsetof(s.Slot[0].Longest), slotLongest},
 	} {
@@ -158,8 +160,8 @@ func TestCounterIntervals(t *testing.T) {
 		for _, seq := range interval {
 			c.run(t, frame(seq))
 		}
-		var sum countSlot
-		if _, err := c.read(func(_ *countKey, s *countSlot) { sum = *s }); err != nil {
+		var sum countSum
+		if _, err := c.read(func(_ *countKey, s *countSum) { sum = *s }); err != nil {
 			t.Fatal(err)
 		}
 		if sum.Packets != uint64(len(interval)) {
@@ -173,6 +175,31 @@ func TestCounterIntervals(t *testing.T) {
 	}
 }
 
+// The times of an interval are those of its first and its last frame.
+func TestCounterTimes(t *testing.T) {
+	c := testCounter(t, counterOptions{link: analyze.LinkEthernet})
+	frame := ethernet(etherIPv6, nil, ipv6(50, espPacket(0xe1, 1)))
+	for range firstFrames {
+		c.run(t, frame)
+	}
+	var times [4]uint64 // about the first frame, and about the last
+	for i := 0; i < 4; i += 2 {
+		times[i] = uint64(time.Now().UnixNano())
+		c.run(t, frame)
+		times[i+1] = uint64(time.Now().UnixNano())
+		for uint64(time.Now().UnixNano()) < times[i+1]+10*coarse {
+		}
+	}
+	var sum countSum
+	if _, err := c.read(func(_ *countKey, s *countSum) { sum = *s }); err != nil {
+		t.Fatal(err)
+	}
+	const slack = uint64(time.Millisecond) // two clocks are compared
+	if sum.Start < times[0]-slack || sum.Start > times[1]+slack || sum.End < times[2]-coarse-slack || sum.End > times[3]+slack {
+		t.Errorf("from %d to %d, sent within %d", sum.Start, sum.End, times)
+	}
+}
+
 // A counter says that it should be renewed once most of its keys are quiet.
 func TestCounterQuiet(t *testing.T) {
 	c := testCounter(t, counterOptions{link: analyze.LinkEthernet, keys: 16})
@@ -183,7 +210,7 @@ func TestCounterQuiet(t *testing.T) {
 	}
 	for i, want := range []bool{false, true} {
 		n := 0
-		quiet, err := c.read(func(*countKey, *countSlot) { n++ })
+		quiet, err := c.read(func(*countKey, *countSum) { n++ })
 		if quiet != want || err != nil || n != 14-14*i {
 			t.Errorf("read %d: %d keys, quiet %v, %v; want quiet %v", i, n, quiet, err, want)
 		}
@@ -215,7 +242,7 @@ func TestCounterBusy(t *testing.T) {
 	}()
 	total, n := uint64(0), uint64(0)
 	read := func() {
-		if _, err := c.read(func(_ *countKey, s *countSlot) { total += s.Packets }); err != nil {
+		if _, err := c.read(func(_ *countKey, s *countSum) { total += s.Packets }); err != nil {
 			t.Fatal(err)
 		}
 	}

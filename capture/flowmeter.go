@@ -92,10 +92,10 @@ func (m *FlowMeter) Frames(key analyze.FlowKey, dir analyze.Direction, origin *a
 
 // AddCounted adds what somebody else has counted of a key in this interval. Such
 // packets are not among those that Add and Frames tell the number of.
-func (m *FlowMeter) AddCounted(key analyze.FlowKey, dir analyze.Direction, origin *analyze.Origin, c *countSlot) {
+func (m *FlowMeter) AddCounted(key analyze.FlowKey, dir analyze.Direction, origin *analyze.Origin, c *countSum) {
 	i := m.find(meterKey{key, origin, dir})
 	e := &m.entries[i]
-	sum := countSlot{
+	sum := countSum{
 		Packets: e.packets, Bytes: e.bytes, Start: uint64(e.start), End: uint64(e.end),
 		First: e.first, Last: e.last, Smallest: e.smallest, Largest: e.largest, Longest: e.longest,
 	}

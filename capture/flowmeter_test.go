@@ -99,7 +99,7 @@ func TestFlowMeterTellsFramesFromCounts(t *testing.T) {
 	m, origin := NewFlowMeter(0), new(analyze.Origin)
 	key := analyze.FlowKey{SPI: 7}
 	m.Add(key, analyze.DirIn, origin, 1, 100, 1)
-	m.AddCounted(key, analyze.DirIn, origin, &countSlot{Packets: 90, Start: 9, End: 99, First: 9, Last: 98, Smallest: 9, Largest: 98})
+	m.AddCounted(key, analyze.DirIn, origin, &countSum{Packets: 90, Start: 9, End: 99, First: 9, Last: 98, Smallest: 9, Largest: 98})
 	if n := m.Add(key, analyze.DirIn, origin, 2, 100, 2); n != 2 || m.Frames(key, analyze.DirIn, origin) != 2 {
 		t.Errorf("it was packet %d, and %d were told", n, m.Frames(key, analyze.DirIn, origin))
 	}

@@ -24,7 +24,7 @@ type counting struct {
 // countedFlow is what the kernel counted of a key in an interval.
 type countedFlow struct {
 	key  countKey
-	slot countSlot
+	sum countSum
 }
 
 // openCounting prepares to count on the named devices, of which it is given the
@@ -157,7 +157,7 @@ func (c *counting) read(fd int, meter *FlowMeter, originOf func(index int) *anal
 		return nil
 	}
 	c.release(meter, originOf)
-	hand := func(k *countKey, s *countSlot) {
+	hand := func(k *countKey, s *countSum) {
 		key, dir := k.flow()
 		origin := originOf(int(k.Index))
 		if meter.Frames(key, dir, origin) < firstFrames {
@@ -177,7 +177,7 @@ func (c *counting) read(fd int, meter *FlowMeter, originOf func(index int) *anal
 func (c *counting) release(meter *FlowMeter, originOf func(index int) *analyze.Origin) {
 	for i := range c.early {
 		key, dir := c.early[i].key.flow()
-		meter.AddCounted(key, dir, originOf(int(c.early[i].key.Index)), &c.early[i].slot)
+		meter.AddCounted(key, dir, originOf(int(c.early[i].key.Index)), &c.early[i].sum)
 	}
 	c.early = c.early[:0]
 }
@@ -185,7 +185,7 @@ func (c *counting) release(meter *FlowMeter, originOf func(index int) *analyze.O
 // renew puts the spare counter in the place of one whose keys have mostly gone
 // quiet. Nothing is lost: the old one is read once more when no frame can come
 // to it any more. Then it is emptied, and is the spare one.
-func (c *counting) renew(fd int, hand func(*countKey, *countSlot)) error {
+func (c *counting) renew(fd int, hand func(*countKey, *countSum)) error {
 	old, fresh := c.counter, c.spare
 	for index, kind := range c.kinds {
 		_ = fresh.tell(index, kind) // see tell
