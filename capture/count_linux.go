@@ -112,7 +112,8 @@ func (c *counter) load() (err error) {
 			MaxEntries: uint32(c.opt.keys), Flags: unix.BPF_F_NO_PREALLOC}},
 		{&c.interval, ebpf.MapSpec{Name: "ipsec_interval", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
 		{&c.latest, ebpf.MapSpec{Name: "ipsec_latest", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
-		{&c.devices, ebpf.MapSpec{Name: "ipsec_devices", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 4096}},
+		{&c.devices, ebpf.MapSpec{Name: "ipsec_devices", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 4096,
+			Flags: unix.BPF_F_NO_PREALLOC}},
 	}
 	for _, s := range spec {
 		if *s.to, err = ebpf.NewMap(&s.spec); err != nil {

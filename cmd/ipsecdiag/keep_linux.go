@@ -51,7 +51,7 @@ func (w *watcher) startKeeper() error {
 		return err
 	}
 	cmd := exec.Command(program, "keep")
-	cmd.Env = append(os.Environ(), netns.Variable+"="+w.netns)
+	cmd.Env = append(os.Environ(), netns.Variable+"="+w.netns, "GOMAXPROCS=1")
 	cmd.Stderr = os.Stderr
 	err = netns.Do(w.netns, func() error { // it is born in the namespace
 		w.keeper, err = keeper.Start(cmd, config)
