@@ -23,7 +23,7 @@ type counting struct {
 
 // countedFlow is what the kernel counted of a key in an interval.
 type countedFlow struct {
-	key  countKey
+	key countKey
 	sum countSum
 }
 
