@@ -12,7 +12,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"ipsecdiag/capture/kernel"
 	"ipsecdiag/capture/netns"
 )
 
@@ -37,8 +36,13 @@ type place struct {
 	// given is set where somebody named the path: then whose it is is theirs to
 	// know.
 	given bool
-	netns os.FileInfo // the namespace in which it must be, where it is not given
+	netns os.FileInfo // a file of the namespace in which it must be, where it is not given
 }
+
+// namespaceFile is a file below a process's directory in /proc of which each
+// network namespace has one of its own (unix_net_init). Unlike what is below ns/
+// it may be looked at by everybody (get_proc_task_net).
+const namespaceFile = "net/unix"
 
 // find returns the socket on which a daemon of that kind listens in the
 // namespace: the given one, or the one that /proc/net/unix lists. The error
@@ -51,11 +55,12 @@ func (k kind) find(o *Options, given string) (place, error) {
 	var p place
 	err := netns.Do(o.Netns, func() error {
 		var err error
-		if p.netns, err = os.Stat("/proc/thread-self/ns/net"); err != nil {
+		const own = "/proc/thread-self/" + namespaceFile
+		if p.netns, err = os.Stat(own); err != nil {
 			return err
 		}
 		var inode uint64
-		p.path, inode, err = k.listening("/proc/thread-self/net/unix")
+		p.path, inode, err = k.listening(own)
 		if err == nil {
 			p.path = throughRoot(p.path, inode)
 		}
@@ -127,13 +132,11 @@ func (p place) belongs(uid uint32, pid int) error {
 	if pid == 0 {
 		return nil
 	}
-	ns, err := os.Stat(fmt.Sprintf("/proc/%d/ns/net", pid))
+	ns, err := os.Stat(fmt.Sprintf("/proc/%d/%s", pid, namespaceFile))
 	switch {
 	case err == nil && !os.SameFile(ns, p.netns):
 		return fmt.Errorf("%s belongs to a daemon in another network namespace", p.path)
-	case errors.Is(err, fs.ErrPermission) && !kernel.Requests(pid):
-		// Who speaks XFRM in this namespace is in it, even where nothing else
-		// about it may be known.
+	case errors.Is(err, fs.ErrPermission):
 		return fmt.Errorf("%s belongs to a process of which cannot be told in which network namespace it is", p.path)
 	}
 	return nil

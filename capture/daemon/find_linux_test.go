@@ -41,7 +41,7 @@ func TestWhoListens(t *testing.T) {
 }
 
 func TestWhoIsBelieved(t *testing.T) {
-	here, err := os.Stat("/proc/self/ns/net")
+	here, err := os.Stat("/proc/self/" + namespaceFile)
 	if err != nil {
 		t.Skipf("needs /proc: %v", err)
 	}
@@ -112,7 +112,11 @@ func TestIntegrationADaemonIsFoundInItsNamespace(t *testing.T) {
 	if p, err := viciKind.find(&Options{Netns: there}, ""); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("in the other namespace: found %q, %v", p.path, err)
 	}
-	other, err := os.Stat(netns.Path(there))
+	var other os.FileInfo
+	err := netns.Do(there, func() (err error) {
+		other, err = os.Stat("/proc/thread-self/" + namespaceFile)
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -209,10 +209,6 @@ func (p proc) requestPorts() (ports []int) {
 // maxPID is the largest PID (PID_MAX_LIMIT); negative ports are written unsigned.
 const maxPID = 1 << 22
 
-// Requests reports whether a process makes requests of XFRM in the thread's
-// namespace, where its port tells.
-func Requests(pid int) bool { return slices.Contains(proc("/proc").requestPorts(), pid) }
-
 // closed reports whether a process is there and must not be looked into.
 func (p proc) closed(pid int) bool {
 	_, err := os.Readlink(filepath.Join(string(p), strconv.Itoa(pid), "exe"))
