@@ -32,7 +32,10 @@ var (
 
 // place is a daemon's socket.
 type place struct {
-	path string
+	path  string
+	inode uint64 // of the socket, where it was found
+	// file is the path's in another root directory, opened; nil: in ours.
+	file *os.File
 	// given is set where somebody named the path: then whose it is is theirs to
 	// know.
 	given bool
@@ -59,31 +62,10 @@ func (k kind) find(o *Options, given string) (place, error) {
 		if p.netns, err = os.Stat(own); err != nil {
 			return err
 		}
-		var inode uint64
-		p.path, inode, err = k.listening(own)
-		if err == nil {
-			p.path = throughRoot(p.path, inode)
-		}
+		p.path, p.inode, err = k.listening(own)
 		return err
 	})
 	return p, err
-}
-
-// throughRoot returns the path by which a socket is reached that is not to be
-// seen under its own, as that of a daemon in a container: by the root directory
-// of the process that holds it.
-func throughRoot(path string, inode uint64) string {
-	if _, err := os.Lstat(path); err == nil {
-		return path
-	}
-	held := fmt.Sprintf("socket:[%d]", inode)
-	fds, _ := filepath.Glob("/proc/[0-9]*/fd/*")
-	for _, fd := range fds {
-		if target, err := os.Readlink(fd); err == nil && target == held {
-			return filepath.Join(filepath.Dir(filepath.Dir(fd)), "root", path)
-		}
-	}
-	return path
 }
 
 // maxSockets bounds the lines of /proc/net/unix that are read.
@@ -119,14 +101,14 @@ func (k kind) listening(table string) (path string, inode uint64, err error) {
 }
 
 // belongs reports whether a socket that was found may be believed: whoever
-// may make one could tell us anything. Nobody but root makes one below /run, and
-// what another process shows elsewhere must be root's. Two daemons in two
+// may make one could tell us anything. Nobody but root makes one below our /run,
+// and what another process shows elsewhere must be root's. Two daemons in two
 // namespaces may use one path; pid, where it is known, tells whose it is now.
 func (p place) belongs(uid uint32, pid int) error {
 	if p.given {
 		return nil
 	}
-	if uid != 0 && !strings.HasPrefix(p.path, "/run/") && !strings.HasPrefix(p.path, "/var/run/") {
+	if uid != 0 && (p.file != nil || !strings.HasPrefix(p.path, "/run/") && !strings.HasPrefix(p.path, "/var/run/")) {
 		return fmt.Errorf("%s belongs to user %d, not to root", p.path, uid)
 	}
 	if pid == 0 {

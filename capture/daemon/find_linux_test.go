@@ -68,6 +68,9 @@ func TestWhoIsBelieved(t *testing.T) {
 const fakeCharon = "IPSECDIAG_FAKE_CHARON"
 
 func TestMain(m *testing.M) {
+	if os.Getenv(fakeKeeper) != "" {
+		keeperOfATest()
+	}
 	path := os.Getenv(fakeCharon)
 	if path == "" {
 		os.Exit(m.Run())
@@ -123,26 +126,5 @@ func TestIntegrationADaemonIsFoundInItsNamespace(t *testing.T) {
 	err = place{path: path, netns: other}.belongs(0, cmd.Process.Pid)
 	if err == nil || !strings.Contains(err.Error(), "another network namespace") {
 		t.Errorf("a daemon of another namespace is believed: %v", err)
-	}
-}
-
-// TestIntegrationADaemonInAContainerIsFound: its socket's path leads nowhere
-// from here.
-func TestIntegrationADaemonInAContainerIsFound(t *testing.T) {
-	here := namespace(t, 2)
-	dir := t.TempDir()
-	path := filepath.Join(dir, "charon.vici")
-	cmd := exec.Command("ip", "netns", "exec", here, "unshare", "--mount", "sh", "-c",
-		`mount -t tmpfs none "$1" && exec "$0"`, os.Args[0], dir)
-	cmd.Env = append(os.Environ(), fakeCharon+"="+path)
-	cmd.Stderr = os.Stderr
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
-	l := listen(t, Options{Netns: here})
-	l.word("the daemon", whole)
-	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
-		t.Errorf("its path is to be seen from here: %v", err)
 	}
 }

@@ -15,10 +15,21 @@ import (
 )
 
 // Direct returns the Reach of a process that may connect to the daemons'
-// sockets, and execute whack, itself.
-func Direct(o Options) Reach { return &direct{o} }
+// sockets, and execute whack, itself. A strongSwan in a container with a file
+// system of its own is reached if it is there by now, and this process may look
+// into it by now.
+func Direct(o Options) Reach {
+	d := &direct{o: o, root: &otherRoot{}}
+	if o.Vici == "" {
+		d.root = viciKind.rootOf(&o)
+	}
+	return d
+}
 
-type direct struct{ o Options }
+type direct struct {
+	o    Options
+	root *otherRoot
+}
 
 // Vici satisfies Reach.
 func (d *direct) Vici() (net.Conn, error) {
@@ -26,7 +37,18 @@ func (d *direct) Vici() (net.Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrNotThere, err)
 	}
-	c, err := net.DialTimeout("unix", p.path, answerTime)
+	if there, err := d.root.open(p); err == nil {
+		defer there.file.Close()
+		if c, err := there.dial(); !absent(err) {
+			return c, err
+		}
+	}
+	return p.dial()
+}
+
+// dial connects to a place whose daemon may be believed.
+func (p place) dial() (net.Conn, error) {
+	c, err := net.DialTimeout("unix", p.address(), answerTime)
 	if err != nil {
 		return nil, err
 	}

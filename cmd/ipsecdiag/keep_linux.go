@@ -102,6 +102,7 @@ func prepareKeeper(config []byte) (s keeper.Service, err error) {
 	}
 	o := kernel.Options{Netns: c.Netns, Host: c.Host, Acquire: c.Acquire}
 	o.Owners = kernel.FindOwners(o)
+	reach := daemon.Direct(daemon.Options{Netns: c.Netns, Host: c.Host, Vici: c.Vici, Whack: c.Whack})
 	files := c.prepareFiles()
 	state, err := confine.Process(confine.Options{
 		Keep: []confine.Capability{confine.NetAdmin}, Calls: confine.Reserved, WriteBelow: files.below,
@@ -113,7 +114,7 @@ func prepareKeeper(config []byte) (s keeper.Service, err error) {
 	debug.FreeOSMemory() // it will never need as much again
 	return keeper.Service{
 		State: state.String(),
-		Reach: daemon.Direct(daemon.Options{Netns: c.Netns, Host: c.Host, Vici: c.Vici, Whack: c.Whack}),
+		Reach: reach,
 		Events: func(ctx context.Context, warn func(string)) iter.Seq2[analyze.Event, error] {
 			o.Warn = warn
 			return kernel.Watch(ctx, o)
