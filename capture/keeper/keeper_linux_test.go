@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	if err == nil {
 		dir := string(config)
 		err = link.Serve(Service{
-			State: "at work", Events: oneEvent, Reach: daemon.Direct(daemon.Options{Vici: filepath.Join(dir, "vici"), Whack: daemon.None}),
+			State: "at work", Events: oneEvent, Reach: slowWhack{daemon.Direct(daemon.Options{Vici: filepath.Join(dir, "vici")})},
 			Tracked:  func() (*os.File, error) { return nil, os.ErrNotExist },
 			NextFile: func() (string, *os.File, error) { return made(filepath.Join(dir, "next")) },
 			NewFile:  func() (string, *os.File, error) { return "", nil, unix.ENOSPC },
@@ -40,6 +40,15 @@ func TestMain(m *testing.M) {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// slowWhack is a reach whose whack says nothing until it is ended.
+type slowWhack struct{ daemon.Reach }
+
+func (slowWhack) Whack(ctx context.Context, _ string) (io.ReadCloser, error) {
+	r, w := io.Pipe()
+	context.AfterFunc(ctx, func() { w.Close() })
+	return r, nil
 }
 
 func made(path string) (string, *os.File, error) {
@@ -154,6 +163,22 @@ func TestKeeperLetsNobodyCommandStrongSwan(t *testing.T) {
 			return
 		}
 		defer c.Close()
+	}
+}
+
+// TestKeeperAsksLibreswanSparingly holds that nobody can have many programs started.
+func TestKeeperAsksLibreswanSparingly(t *testing.T) {
+	k, _ := startTest(t)
+	for n := 0; ; n++ {
+		answer, err := k.Whack(context.Background(), "--status")
+		if err != nil {
+			if n != maxWhacks || !strings.Contains(err.Error(), "too often at once") {
+				t.Errorf("after %d: %v", n, err)
+			}
+			return
+		}
+		defer answer.(*printed).text.Close() // Close would wait for the program's end
+		defer answer.(*printed).why.Close()
 	}
 }
 

@@ -87,7 +87,8 @@ type server struct {
 	ctx  context.Context
 	busy chan struct{} // bounds the requests under way
 
-	vicis atomic.Int32 // connections to strongSwan
+	vicis  atomic.Int32 // connections to strongSwan
+	whacks atomic.Int32 // questions to libreswan that are still being answered
 
 	mu    sync.Mutex // of lines
 	out   *bufio.Writer
@@ -257,36 +258,54 @@ func streams() (ours net.Conn, theirs *os.File, err error) {
 	return ours, theirs, nil
 }
 
-// whackWithin bounds the time of one answer of whack, and of taking it.
-const whackWithin = 30 * time.Second
+// Bounds on asking libreswan: the time of one answer of whack, and of taking it, and
+// how many there may be at once. The other process asks one after the other, and one
+// that it has given up may go on for as long.
+const (
+	whackWithin = 30 * time.Second
+	maxWhacks   = 4
+)
 
 // whack has whack asked. What it prints goes through one pipe, and then why it
 // has failed through another.
 func (s *server) whack(question string) ([]*os.File, error) {
+	if s.whacks.Add(1) > maxWhacks {
+		s.whacks.Add(-1)
+		return nil, errors.New("whack is asked too often at once")
+	}
 	ctx, cancel := context.WithTimeout(s.ctx, whackWithin)
+	end := func() {
+		cancel()
+		s.whacks.Add(-1)
+	}
 	answer, err := s.Reach.Whack(ctx, question)
 	if err != nil {
-		cancel()
+		end()
 		return nil, err
 	}
 	text, textEnd, err1 := os.Pipe()
 	why, whyEnd, err2 := os.Pipe()
 	if err := errors.Join(err1, err2); err != nil {
-		cancel()
+		end()
 		answer.Close()
 		return nil, err
 	}
 	go func() {
-		defer cancel()
-		_ = textEnd.SetDeadline(time.Now().Add(whackWithin))
-		_, _ = io.Copy(textEnd, answer) // who reads it sees that it is short
-		textEnd.Close()
-		if err := answer.Close(); err != nil {
-			_, _ = whyEnd.WriteString(err.Error())
-		}
-		whyEnd.Close()
+		defer end()
+		passWhack(answer, textEnd, whyEnd)
 	}()
 	return []*os.File{text, why}, nil
+}
+
+// passWhack hands on what whack prints, and then why it has failed.
+func passWhack(answer io.ReadCloser, text, why *os.File) {
+	_ = text.SetDeadline(time.Now().Add(whackWithin))
+	_, _ = io.Copy(text, answer) // who reads it sees that it is short
+	text.Close()
+	if err := answer.Close(); err != nil {
+		_, _ = why.WriteString(err.Error())
+	}
+	why.Close()
 }
 
 // answer is what is said to a request, besides file descriptors.

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -124,8 +125,11 @@ func prepareKeeper(config []byte) (s keeper.Service, err error) {
 	}, nil
 }
 
-// keptFiles makes the files of recordings.
+// keptFiles makes the files of recordings, one at a time, whoever asks for more.
 type keptFiles struct {
+	mu    sync.Mutex
+	begun int // recordings without a ring
+
 	ring  ringFiles
 	host  string
 	below []string // directories of such files
@@ -155,6 +159,8 @@ func (f *keptFiles) next() (name string, file *os.File, err error) {
 	if f.ringError != nil {
 		return "", nil, f.ringError
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	err = f.inRing.Do(func() error {
 		name, file, err = f.ring.next()
 		return err
@@ -162,11 +168,21 @@ func (f *keptFiles) next() (name string, file *os.File, err error) {
 	return name, file, err
 }
 
+// maxBegun bounds the recordings that a watch begins besides that of -w: the other
+// process, if somebody takes it, is not to fill the directory with files.
+const maxBegun = 100
+
 // new makes a file of a name that none has.
 func (f *keptFiles) new() (name string, file *os.File, err error) {
 	if f.noError != nil {
 		return "", nil, f.noError
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.begun >= maxBegun {
+		return "", nil, fmt.Errorf("this watch has begun %d recordings, which is all that it may", maxBegun)
+	}
+	f.begun++
 	err = f.here.Do(func() error {
 		if name, err = newRecordingName(f.host, time.Now()); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -252,4 +253,27 @@ func ringOf(t *testing.T, dir string) []string {
 		t.Fatal(err)
 	}
 	return names
+}
+
+// TestKeeperMakesFewFiles holds that who asks for recordings again and again, and all
+// at once, gets so many and no more.
+func TestKeeperMakesFewFiles(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	c := keepConfig{Host: "glass", Records: true}
+	f := c.prepareFiles()
+	var all sync.WaitGroup
+	for range maxBegun + 20 {
+		all.Go(func() {
+			if _, file, err := f.new(); err == nil {
+				file.Close()
+			} else if !strings.Contains(err.Error(), "all that it may") {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if names, err := filepath.Glob(filepath.Join(dir, "*.pcapng")); err != nil || len(names) != maxBegun {
+		t.Errorf("there are %d files, want %d: %v", len(names), maxBegun, err)
+	}
 }
