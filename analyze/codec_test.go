@@ -256,7 +256,7 @@ func FuzzDecodeEvent(f *testing.F) {
 		f.Add(b)
 	}
 	f.Add([]byte(`{"v":2,"kind":"lost","data":{}}`))
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(bounds.Each(func(t *testing.T, b []byte) {
 		defer bounds.Hold(t, len(b), bounds.Memory{Fixed: 4 << 20, PerByte: 8 << 10})()
 		e, err := DecodeEvent(b)
 		if err != nil {
@@ -280,5 +280,5 @@ func FuzzDecodeEvent(f *testing.F) {
 		s := NewState(Limits{})
 		s.Apply(e)
 		s.Apply(again)
-	})
+	}))
 }

@@ -565,7 +565,7 @@ func FuzzPacket(f *testing.F) {
 	for _, frame := range bounds.Frames(f, "../fixtures") {
 		f.Add(uint16(LinkEthernet), frame)
 	}
-	f.Fuzz(func(t *testing.T, link uint16, data []byte) { checkPacket(t, LinkType(link), data) })
+	f.Fuzz(bounds.EachOf(func(t *testing.T, link uint16, data []byte) { checkPacket(t, LinkType(link), data) }))
 }
 
 // checkPacket holds what is true of every frame.

@@ -193,7 +193,7 @@ func TestACutFirstFragmentIsReadAsFarAsItGoes(t *testing.T) {
 func FuzzReassembly(f *testing.F) {
 	f.Add([]byte{0, 5, 1, 5, 5, 1, 10, 5, 0})
 	f.Add([]byte{25, 6, 1, 0, 6, 0})
-	f.Fuzz(func(t *testing.T, script []byte) {
+	f.Fuzz(bounds.Each(func(t *testing.T, script []byte) {
 		defer bounds.Hold(t, len(script), bounds.Memory{Fixed: 4 << 20, PerByte: 32 << 10})()
 		var r reassembler
 		var at time.Duration
@@ -214,7 +214,7 @@ func FuzzReassembly(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
-	})
+	}))
 }
 
 // plausible checks that every piece of a joined datagram begins where it says.

@@ -112,7 +112,7 @@ func TestBlockFramesDamaged(t *testing.T) {
 func FuzzBlockFrames(f *testing.F) {
 	f.Add(testBlock([]byte("one"), []byte("two")))
 	f.Add(testBlock())
-	f.Fuzz(func(t *testing.T, block []byte) {
+	f.Fuzz(bounds.Each(func(t *testing.T, block []byte) {
 		defer bounds.Hold(t, len(block), bounds.Small)()
 		n := 0
 		_ = blockFrames(block, func(frame *ringFrame) bool {
@@ -122,5 +122,5 @@ func FuzzBlockFrames(f *testing.F) {
 			n++
 			return n < 1000
 		})
-	})
+	}))
 }

@@ -20,7 +20,7 @@ func FuzzCompare(f *testing.F) {
 	}
 	f.Add(same)
 	f.Add(same[:24*4])
-	f.Fuzz(func(t *testing.T, script []byte) {
+	f.Fuzz(bounds.Each(func(t *testing.T, script []byte) {
 		defer bounds.Hold(t, len(script), bounds.Memory{Fixed: 4 << 20, PerByte: 8 << 10})()
 		var observers [2]Marks
 		for ; len(script) >= 12; script = script[12:] {
@@ -38,7 +38,7 @@ func FuzzCompare(f *testing.F) {
 		if fit.Matched == 0 || fit.Clock.Reference(last) < fit.Clock.Reference(first) {
 			t.Errorf("%+v from %d to %d", fit, first, last)
 		}
-	})
+	}))
 }
 
 func sightingOf(key, observer uint8, millis int, sender uint8) []byte {

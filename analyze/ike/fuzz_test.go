@@ -20,7 +20,7 @@ func FuzzParse(f *testing.F) {
 			f.Add(frame[udp+8:])
 		}
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(bounds.Each(func(t *testing.T, b []byte) {
 		defer bounds.Hold(t, len(b), bounds.Small)()
 		m, err := Parse(b)
 		if m == nil {
@@ -36,7 +36,7 @@ func FuzzParse(f *testing.F) {
 				t.Fatalf("summary has %q", r)
 			}
 		}
-	})
+	}))
 }
 
 func checkError(t *testing.T, err error) {

@@ -221,7 +221,7 @@ func FuzzMessage(f *testing.F) {
 			f.Add(m.kind, m.data)
 		}
 	}
-	f.Fuzz(func(t *testing.T, kind uint16, data []byte) {
+	f.Fuzz(bounds.EachOf(func(t *testing.T, kind uint16, data []byte) {
 		defer bounds.Hold(t, len(data), bounds.Memory{Fixed: 4 << 20, PerByte: 4 << 10})()
 		for _, decode := range []func(message) (any, error){decodeAny, decodeAnyRoute} {
 			v, err := decode(message{kind: kind, data: bytes.Clone(data)})
@@ -233,5 +233,5 @@ func FuzzMessage(f *testing.F) {
 			}
 		}
 		_, _ = messages(data)
-	})
+	}))
 }

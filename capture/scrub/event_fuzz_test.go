@@ -17,7 +17,7 @@ func FuzzEvent(f *testing.F) {
 			f.Add(b)
 		}
 	}
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(bounds.Each(func(t *testing.T, b []byte) {
 		defer bounds.Hold(t, len(b), bounds.Memory{Fixed: 4 << 20, PerByte: 32 << 10})()
 		e, err := analyze.DecodeEvent(b)
 		if err != nil {
@@ -33,7 +33,7 @@ func FuzzEvent(f *testing.F) {
 		if _, err := analyze.DecodeEvent(written); err != nil {
 			t.Errorf("%v: %s", err, written)
 		}
-	})
+	}))
 }
 
 // kernelEvents are the events of a recording that are not of the wire, one of each

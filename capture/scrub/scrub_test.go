@@ -160,7 +160,7 @@ func FuzzFrame(f *testing.F) {
 	for _, frame := range bounds.Frames(f, "../../fixtures") {
 		f.Add(uint16(analyze.LinkEthernet), frame)
 	}
-	f.Fuzz(func(t *testing.T, link uint16, data []byte) {
+	f.Fuzz(bounds.EachOf(func(t *testing.T, link uint16, data []byte) {
 		defer bounds.Hold(t, len(data), bounds.Memory{Fixed: 4 << 20, PerByte: 4 << 10})()
 		from := &analyze.Frame{Link: analyze.LinkType(link), OrigLen: len(data), Data: bytes.Clone(data)}
 		e := New(testSecret()).Event(from)
@@ -176,5 +176,5 @@ func FuzzFrame(f *testing.F) {
 		if before != after || p.Proto != q.Proto || p.SrcPort != q.SrcPort || p.FragOffset != q.FragOffset {
 			t.Fatalf("%v became %v: %+v, %+v", before, after, p, q)
 		}
-	})
+	}))
 }
