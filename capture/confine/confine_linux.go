@@ -34,6 +34,9 @@ func Process(o Options) (State, error) {
 	if err := everyThread(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
 		return State{}, fmt.Errorf("set no_new_privs: %w", err)
 	}
+	if err := hideMemory(); err != nil {
+		return State{}, err
+	}
 	abi, why := restrictFiles(o)
 	missing = append(missing, why...)
 	if err := restrictCalls(o.Calls); err != nil {
@@ -50,6 +53,17 @@ func Process(o Options) (State, error) {
 func everyThread(call, a, b, c uintptr) error {
 	if _, _, errno := psx.Syscall6(call, a, b, c, 0, 0, 0); errno != 0 {
 		return errno
+	}
+	return nil
+}
+
+// hideMemory keeps the memory of this process, in which may be what passes a network,
+// or keys, from being dumped into a core file, and from other processes of the same
+// user: one without capabilities could be traced by them, and what it holds be used.
+// A change of credentials would undo it.
+func hideMemory() error {
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("keep the process's memory from others: %w", err)
 	}
 	return nil
 }

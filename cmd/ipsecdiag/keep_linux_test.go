@@ -92,6 +92,7 @@ func TestWatchOfAServiceIsTwoProcesses(t *testing.T) {
 	held(t, w.keeper, map[string]string{
 		"Uid": "65534", "CapInh": noCapability, "CapPrm": netAdmin, "CapEff": netAdmin, "CapAmb": noCapability, "NoNewPrivs": "1", "Seccomp": "2",
 	})
+	hidden(t, w.keeper)
 }
 
 // TestWatchCanDoNothingElse has both processes of a watch try what they must not

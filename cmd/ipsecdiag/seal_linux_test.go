@@ -8,10 +8,11 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
-	"github.com/landlock-lsm/go-landlock/landlock/syscall"
+	landlocked "github.com/landlock-lsm/go-landlock/landlock/syscall"
 )
 
 // trial is the program that tries what is forbidden.
@@ -35,6 +36,17 @@ func holdsNothing(t *testing.T, pid int, user string) {
 		"Uid": user, "Gid": user, "CapInh": noCapability, "CapPrm": noCapability, "CapEff": noCapability,
 		"CapAmb": noCapability, "NoNewPrivs": "1", "Seccomp": "2",
 	})
+	hidden(t, pid)
+}
+
+// hidden holds that nobody but root can read a process's memory, trace it or have
+// it dumped: the kernel shows such as root's (proc(5), task_dump_owner).
+func hidden(t *testing.T, pid int) {
+	t.Helper()
+	var st syscall.Stat_t
+	if err := syscall.Stat(fmt.Sprintf("/proc/%d/mem", pid), &st); err != nil || st.Uid != 0 {
+		t.Errorf("the memory of process %d is user %d's, %v", pid, st.Uid, err)
+	}
 }
 
 const noCapability = "0000000000000000"
@@ -107,7 +119,7 @@ func TestReaderHoldsNothing(t *testing.T) {
 }
 
 func hasLandlock() bool {
-	version, err := syscall.LandlockGetABIVersion()
+	version, err := landlocked.LandlockGetABIVersion()
 	return err == nil && version > 0
 }
 
