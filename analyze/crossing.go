@@ -175,7 +175,7 @@ func (x *crossings) frame(at Sighting, dir Direction, p *Packet) {
 	if !ok || m.Class == MarkESP || m.Class == MarkAH {
 		return
 	}
-	o := at.Origin.Kernel()
+	o := at.Origin().Kernel()
 	v := x.at(o, at.Time)
 	if v == nil {
 		return
@@ -263,7 +263,7 @@ func (f *flight) fits(at Sighting) int {
 	if way := at.Time.Sub(f.at.Time); way < -clockSlack || way > arrivalTime {
 		return -1
 	}
-	o := at.Origin.Kernel()
+	o := at.Origin().Kernel()
 	return slices.IndexFunc(f.to, func(c *Crossing) bool { return c.To == o && !f.arrived[slices.Index(f.to, c)] })
 }
 

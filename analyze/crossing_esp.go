@@ -52,7 +52,7 @@ func (x *crossings) flow(at Sighting, e *Flow) {
 	if !x.active() {
 		return
 	}
-	o := at.Origin.Kernel()
+	o := at.Origin().Kernel()
 	v := x.at(o, e.Start)
 	if v == nil || x.at(o, e.End) != v {
 		return

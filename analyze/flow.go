@@ -142,7 +142,7 @@ func (s *State) addFlow(v *View, e *Flow) (last Sighting) {
 	if f == nil {
 		f = s.newFlow(v, e.Key)
 	}
-	at := Seen(e)
+	at := s.Now
 	if f.Packets == 0 {
 		f.First, f.MinSeq = at.earlier(e.Start), e.MinSeq
 	}
@@ -175,12 +175,12 @@ func (r *Run) Lasted() time.Duration { return r.last.mono - r.first.mono }
 func (r *Run) Last() time.Duration { return r.last.mono }
 
 // First returns when its first packet was seen, of a flow that belongs to it.
-func (r *Run) First(f *FlowTotal) Sighting { return r.first.at(f.Last.Origin) }
+func (r *Run) First(f *FlowTotal) Sighting { return r.first.at(f.Last.place) }
 
 // Answered returns when the other host last sent anything before it, ok is false
 // where it never did.
 func (r *Run) Answered(f *FlowTotal) (at Sighting, ok bool) {
-	return r.answered.at(f.Last.Origin), r.answered.wall != 0
+	return r.answered.at(f.Last.place), r.answered.wall != 0
 }
 
 // RunFrom returns what one of the pair has sent under SAs since the other did.
@@ -249,11 +249,11 @@ func (n *numbering) againWithin(e *Flow) bool {
 		int32(e.FirstSeq-e.LastSeq) > 0 && int32(e.MaxSeq-e.LastSeq) >= behindReplay
 }
 
-// count adds an interval that goes on with the numbers.
+// count adds an interval, the last, that goes on with the numbers.
 func (f *FlowTotal) count(e *Flow) {
 	n := &f.epoch
 	if n.packets > 0 && int32(e.MinSeq-n.newest) <= 0 {
-		f.overtaken(Seen(e).earlier(e.End))
+		f.overtaken(f.Last)
 	}
 	if ahead := int32(e.MaxSeq - n.newest); ahead > 0 {
 		n.span += uint64(ahead)
@@ -289,7 +289,7 @@ func (f *FlowTotal) overtaken(at Sighting) {
 func (f *FlowTotal) missed(e *Flow, missing int64) {
 	if missing > 0 {
 		f.Missing += uint64(missing)
-		f.Gaps = appendBounded(f.Gaps, Gap{At: Seen(e).earlier(e.End), Missing: uint64(missing), Packets: e.Packets}, maxGaps)
+		f.Gaps = appendBounded(f.Gaps, Gap{At: f.Last, Missing: uint64(missing), Packets: e.Packets}, maxGaps)
 		return
 	}
 	late := min(uint64(-missing), f.Missing)

@@ -116,14 +116,6 @@ func (sa *IKESA) tells(sp *Speaker, h *heardMessage, src, dst netip.Addr, o *off
 	}
 }
 
-// origin returns a lasting copy of where a message was seen.
-func (sa *IKESA) origin(o Origin) *Origin {
-	if o == sa.First.Origin {
-		return &sa.First.Origin
-	}
-	return &o
-}
-
 // moved follows an end to its new address (RFC 4555 section 3.5, a new NAT
 // mapping) and returns it: the one whose partner is still where it was, else
 // the one that the header's flag names.

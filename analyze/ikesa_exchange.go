@@ -62,7 +62,7 @@ type IKEMessage struct {
 	Size uint32
 
 	first, last moment
-	origin      *Origin
+	place       place
 	hash        uint64
 	pieces      uint64 // IKE fragments that were seen, of the first 64
 	round       uint64 // of those, the ones of the latest time it was sent
@@ -243,7 +243,7 @@ func (sa *IKESA) begin(h *heardMessage, byInitiator bool, round uint8) *IKEExcha
 func (msg *IKEMessage) take(sa *IKESA, h *heardMessage) {
 	m := h.at.moment()
 	if !msg.Seen() {
-		msg.first, msg.hash, msg.origin = m, h.hash, sa.origin(h.at.Origin)
+		msg.first, msg.hash, msg.place = m, h.hash, h.at.place
 	}
 	msg.last = m
 	msg.Direction, msg.SrcPort, msg.DstPort = h.dir, h.srcPort, h.dstPort
@@ -297,7 +297,7 @@ func (msg *IKEMessage) sighting(m moment) Sighting {
 	if !msg.Seen() {
 		return Sighting{}
 	}
-	return m.at(*msg.origin)
+	return m.at(msg.place)
 }
 
 // increment counts up to what fits.

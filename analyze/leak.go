@@ -67,7 +67,7 @@ func (s *State) applyClear(h *Host, e *Clear) {
 	if kind == LeakChanged {
 		l.Was = *e.Was
 	}
-	at := Seen(e)
+	at := s.Now
 	if l.Packets == 0 {
 		l.First, l.Direction, l.Removed = at.earlier(e.Start), e.Direction, removed
 	}

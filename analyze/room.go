@@ -254,7 +254,7 @@ const forRoom = " forgotten for lack of room"
 func (s *State) Forgotten() []*Lost {
 	var out []*Lost
 	for _, what := range slices.Sorted(maps.Keys(s.forgotten)) {
-		head := Header{Time: s.Now.Time, Mono: s.Now.Mono, Origin: s.Now.Origin}
+		head := Header{Time: s.Now.Time, Mono: s.Now.Mono, Origin: s.Now.Origin()}
 		out = append(out, &Lost{Header: head, What: what + forRoom, Count: s.forgotten[what]})
 	}
 	clear(s.forgotten)

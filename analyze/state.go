@@ -103,7 +103,7 @@ func NewState(l Limits) *State {
 // Apply folds one event. Folding a snapshot twice, or a change that a snapshot
 // already holds, changes nothing.
 func (s *State) Apply(e Event) {
-	s.Now = Seen(e)
+	s.Now = s.Now.next(e)
 	s.trace.reset()
 	if s.Start.IsZero() {
 		s.Start = s.Now
@@ -128,7 +128,7 @@ func (s *State) Apply(e Event) {
 // the time of the first.
 func (s *State) lost(e *Lost) {
 	for i := range s.Losses {
-		if l := &s.Losses[i]; l.What == e.What && l.At.Origin == s.Now.Origin {
+		if l := &s.Losses[i]; l.What == e.What && l.At.Origin() == s.Now.Origin() {
 			l.Count += e.Count
 			return
 		}

@@ -165,7 +165,7 @@ func TestBothEndsDaemonsAreHeard(t *testing.T) {
 	w.Head().Origin = Origin{Host: "teapot"}
 	s.apply(w)
 	all := s.views()[0].Pair.Said()
-	if len(all) != 2 || all[0].At.Origin.Host != "glass" || all[1].At.Origin.Host != "teapot" {
+	if len(all) != 2 || all[0].At.Origin().Host != "glass" || all[1].At.Origin().Host != "teapot" {
 		t.Errorf("got %+v", all)
 	}
 }

@@ -170,9 +170,7 @@ func (p *Pass) AskAgain(after time.Duration) {
 // Looked is when what is audited was last seen to change: the moment of which
 // an audit's evidence speaks.
 func (p *Pass) Looked() analyze.Sighting {
-	at := p.Host.Changed
-	at.Origin = p.Host.Origin
-	return at
+	return p.Host.Changed.In(p.Host.Origin)
 }
 
 // PolicyFinding returns a finding on one policy, with it as evidence. Where it

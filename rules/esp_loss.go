@@ -56,7 +56,7 @@ func checkLoss(p *Pass) {
 // lossy reports whether the recording itself lacks frames.
 func lossy(p *Pass) bool {
 	for _, l := range p.State.Losses {
-		if l.At.Origin.Kernel() == p.Host.Origin && (strings.Contains(l.What, "frames") || strings.Contains(l.What, "packets")) {
+		if l.At.Origin().Kernel() == p.Host.Origin && (strings.Contains(l.What, "frames") || strings.Contains(l.What, "packets")) {
 			return true
 		}
 	}

@@ -125,7 +125,7 @@ func (f *Finding) Counts() bool { return f.Severity >= Warning && f.ExplainedBy 
 // Saw makes evidence of a sighting.
 func Saw(at analyze.Sighting, format string, args ...any) Evidence {
 	return Evidence{
-		Time: at.Time.UTC(), Origin: at.Origin.String(), Frame: at.Number,
+		Time: at.Time.UTC(), Origin: at.Origin().String(), Frame: at.Number,
 		Text: fmt.Sprintf(format, args...), mono: at.Mono,
 	}
 }

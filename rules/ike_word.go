@@ -30,7 +30,7 @@ func saidEvidence(all []analyze.SeenSaying) (ev []Evidence) {
 
 // quoted is what a daemon said, in a sentence.
 func quoted(s *analyze.SeenSaying) string {
-	return fmt.Sprintf("%s on %s says \"%s\"", analyze.Printable(s.Daemon), s.At.Origin.Host, s.String())
+	return fmt.Sprintf("%s on %s says \"%s\"", analyze.Printable(s.Daemon), s.At.Origin().Host, s.String())
 }
 
 // viewOf returns what the host that has an address saw of the pair, nil where none

@@ -307,15 +307,15 @@ func ndOver(p *Pass) (at analyze.Sighting, words string, ok bool) {
 
 // nowAt is this moment at a host.
 func nowAt(p *Pass, h *analyze.Host) analyze.Sighting {
-	at := p.State.NowAt(h)
-	at.Origin, at.Number = h.Origin, 0
+	at := p.State.NowAt(h).In(h.Origin)
+	at.Number = 0
 	return at
 }
 
 // answerVerdict asks the target's policies what becomes of its advertisement.
 func answerVerdict(t *analyze.Host, r *analyze.Resolution) spd.Verdict {
 	f := spd.ICMPv6Flow(r.Target, r.Asker, spd.NeighborAdvertisement)
-	f.IfIndex = t.InterfaceIndex(r.First.Origin.Interface)
+	f.IfIndex = t.InterfaceIndex(r.First.Origin().Interface)
 	return t.DB.Lookup(spd.Out, f)
 }
 

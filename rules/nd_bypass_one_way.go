@@ -161,7 +161,7 @@ func checkNDBypassOneWay(p *Pass) {
 		if c.kind != ndAnswerRefused {
 			continue
 		}
-		peer := ndPeer{local: c.asker, peer: c.target, ifindex: p.Host.InterfaceIndex(c.res.First.Origin.Interface), direct: true, named: true}
+		peer := ndPeer{local: c.asker, peer: c.target, ifindex: p.Host.InterfaceIndex(c.res.First.Origin().Interface), direct: true, named: true}
 		if a := auditPeer(p.Host, peer); a.kind == ndOneWay {
 			reportOneWay(p, &a)
 			f := &p.reports[len(p.reports)-1]

@@ -65,7 +65,7 @@ func (t *Timeline) daemon(s *analyze.State, e *analyze.Daemon) {
 // host takes down what concerns a host as a whole.
 func (t *Timeline) host(s *analyze.State, i Item) {
 	i.At = s.Now
-	t.putHost(s.Now.Origin, i)
+	t.putHost(s.Now.Origin(), i)
 }
 
 // views takes down an item for every pair that the event touched. Where they are
@@ -197,7 +197,7 @@ func fateOf(h *analyze.Host, i *Item) *Fate {
 	switch {
 	case i.Kind == NS && h.Owns(i.To):
 		dir, f = spd.Out, spd.ICMPv6Flow(i.To, i.From, spd.NeighborAdvertisement)
-		f.IfIndex = h.InterfaceIndex(i.At.Origin.Interface)
+		f.IfIndex = h.InterfaceIndex(i.At.Origin().Interface)
 	case i.Kind == NA && h.Owns(i.To):
 		dir, f = spd.In, spd.ICMPv6Flow(i.From, i.To, spd.NeighborAdvertisement)
 	default:

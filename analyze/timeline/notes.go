@@ -65,7 +65,7 @@ func (t *Timeline) file(k analyze.PairKey, i *Item) {
 	e := t.pairs[k]
 	if f, ok := i.Event.(*analyze.Flow); ok {
 		if e != nil {
-			if run := e.Value.(*pairTrack).run(f.Key, i.At.Origin); run != nil {
+			if run := e.Value.(*pairTrack).run(f.Key, i.At.Origin()); run != nil {
 				run.extend(f)
 				return
 			}

@@ -89,7 +89,7 @@ type rates struct {
 }
 
 func (r *rates) flow(now analyze.Sighting, e *analyze.Flow) {
-	host := now.Origin.Kernel()
+	host := now.Origin().Kernel()
 	for _, f := range r.bySPI[e.Key.SPI] {
 		if f.Key == e.Key && f.Host == host {
 			f.take(now, e)
@@ -115,7 +115,7 @@ func (f *FlowRate) take(now analyze.Sighting, e *analyze.Flow) {
 }
 
 func (r *rates) counter(now analyze.Sighting, name string, by uint64) {
-	host := now.Origin.Kernel()
+	host := now.Origin().Kernel()
 	for _, c := range r.counters {
 		if c.Name == name && c.Host == host {
 			c.add(now, by)

@@ -135,7 +135,7 @@ func (t *Timeline) putHost(o analyze.Origin, i Item) {
 func (t *Track) run(key analyze.FlowKey, o analyze.Origin) *Item {
 	for n := len(t.Items) - 1; n >= 0 && t.Items[n].Kind == ESP; n-- {
 		i := &t.Items[n]
-		if f := i.Event.(*analyze.Flow); f.Key == key && i.At.Origin == o {
+		if f := i.Event.(*analyze.Flow); f.Key == key && i.At.Origin() == o {
 			return i
 		}
 	}

@@ -243,10 +243,10 @@ func (b *htmlBuilder) matters() map[analyze.Origin]map[spd.Identity][]string {
 // bears tells which policy an item shows at work.
 func (b *htmlBuilder) bears(add func(analyze.Origin, *spd.Policy, string), it *timeline.Item) {
 	if a, ok := it.Event.(*analyze.Acquire); ok {
-		add(it.At.Origin, &a.Policy, "asked for an SA "+it.From.String()+" → "+it.To.String())
+		add(it.At.Origin(), &a.Policy, "asked for an SA "+it.From.String()+" → "+it.To.String())
 	}
 	if it.Fate != nil && it.Fate.Policy != nil {
-		add(it.At.Origin, it.Fate.Policy, caughtWords(it))
+		add(it.At.Origin(), it.Fate.Policy, caughtWords(it))
 	}
 }
 

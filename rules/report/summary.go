@@ -66,7 +66,7 @@ func Summarize(s *analyze.State) Summary {
 		sum.IKEMessages += messages(p)
 	})
 	for _, l := range s.Losses {
-		sum.Losses = append(sum.Losses, Loss{l.At.Time.UTC(), l.At.Origin.String(), l.What, l.Count})
+		sum.Losses = append(sum.Losses, Loss{l.At.Time.UTC(), l.At.Origin().String(), l.What, l.Count})
 	}
 	sum.between(s)
 	return sum

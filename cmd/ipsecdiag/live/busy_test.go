@@ -152,7 +152,7 @@ func oneSecond(l *locked, m *Model, pairs, events, pictures int) {
 	for i := range events {
 		h := analyze.Header{
 			Time: now.Time.Add(time.Duration(i) * time.Second / time.Duration(events)),
-			Mono: now.Mono + time.Duration(i)*time.Second/time.Duration(events), Origin: now.Origin,
+			Mono: now.Mono + time.Duration(i)*time.Second/time.Duration(events), Origin: now.Origin(),
 		}
 		peer := netip.AddrFrom16([16]byte{0: 0xfd, 14: byte((i%pairs + 2) >> 8), 15: byte(i%pairs + 2)})
 		key := analyze.FlowKey{Src: netip.MustParseAddr("fd00::1"), Dst: peer, Proto: 50, SPI: uint32(i%pairs + 1)}
@@ -163,5 +163,5 @@ func oneSecond(l *locked, m *Model, pairs, events, pictures int) {
 			m.View()
 		}
 	}
-	l.apply(&analyze.Tick{Header: analyze.Header{Time: now.Time.Add(time.Second), Mono: now.Mono + time.Second, Origin: now.Origin}})
+	l.apply(&analyze.Tick{Header: analyze.Header{Time: now.Time.Add(time.Second), Mono: now.Mono + time.Second, Origin: now.Origin()}})
 }

@@ -368,7 +368,7 @@ func (b *builder) judgeLosses() {
 			case len(b.steps[n].Items) > 1:
 				b.lost(pending)
 				pending, both = nil, true
-			case both && b.observer(s.Item.At.Origin) == from:
+			case both && b.observer(s.Item.At.Origin()) == from:
 				pending = append(pending, n)
 			}
 		}

@@ -93,7 +93,7 @@ func (b *builder) cited(i *timeline.Item) bool {
 	for f := range b.in.Findings {
 		finding := &b.in.Findings[f]
 		if slices.ContainsFunc(finding.Evidence, func(e rules.Evidence) bool {
-			return e.Time.Equal(i.At.Time) && e.Origin == i.At.Origin.String()
+			return e.Time.Equal(i.At.Time) && e.Origin == i.At.Origin().String()
 		}) {
 			return true
 		}
@@ -209,7 +209,7 @@ func (b *builder) insert(n int, s Step) {
 }
 
 func seenAt(i *timeline.Item) Seen {
-	return Seen{Origin: i.At.Origin.String(), Time: i.At.Time.UTC(), Frame: i.At.Number}
+	return Seen{Origin: i.At.Origin().String(), Time: i.At.Time.UTC(), Frame: i.At.Number}
 }
 
 // mark finds the steps that are evidence of a finding.
@@ -243,7 +243,7 @@ func (b *builder) markOne(m Mark, e *rules.Evidence) {
 // its time is between the first packet and the last.
 func within(i *timeline.Item, e *rules.Evidence) bool {
 	f, ok := i.Event.(*analyze.Flow)
-	return ok && i.At.Origin.String() == e.Origin && !e.Time.Before(f.Start) && !e.Time.After(f.End) &&
+	return ok && i.At.Origin().String() == e.Origin && !e.Time.Before(f.Start) && !e.Time.After(f.End) &&
 		strings.Contains(e.Text, fmt.Sprintf("SPI %#x", f.Key.SPI))
 }
 

@@ -12,7 +12,7 @@ import (
 
 // kernel makes steps of what a kernel did, and of what an IKE daemon said.
 func (b *builder) kernel(i *timeline.Item) {
-	n := b.observer(i.At.Origin)
+	n := b.observer(i.At.Origin())
 	if n < 0 {
 		return
 	}

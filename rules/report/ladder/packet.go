@@ -36,7 +36,7 @@ func (b *builder) packet(i *timeline.Item) {
 	if i.Kind == timeline.ESP {
 		f := i.Event.(*analyze.Flow)
 		s.key = fmt.Sprintf("esp %v", f.Key)
-		s.At.Time, s.At.Mono, s.At.Origin = f.Start.UTC(), i.At.Mono-max(0, i.At.Time.Sub(f.Start)), i.At.Origin
+		s.At = analyze.Sighting{Time: f.Start.UTC(), Mono: i.At.Mono - max(0, i.At.Time.Sub(f.Start))}.In(i.At.Origin())
 	}
 	b.push(s, i)
 }
@@ -49,7 +49,7 @@ func (b *builder) seenBefore(i *timeline.Item) bool {
 		if len(m.Items) == 0 || !samePacket(m.Items[0], i) {
 			continue
 		}
-		if slices.ContainsFunc(m.Items, func(o *timeline.Item) bool { return o.At.Origin == i.At.Origin }) {
+		if slices.ContainsFunc(m.Items, func(o *timeline.Item) bool { return o.At.Origin() == i.At.Origin() }) {
 			continue
 		}
 		m.Items = append(m.Items, i)
