@@ -189,7 +189,7 @@ func (s *State) unlink(v *View) {
 }
 
 func (s *State) unlinkIKE(v *View, sa *IKESA) {
-	if e := s.spis[ikeKey{v.Host.Origin, sa.InitiatorSPI}]; e != nil && e.sa == sa {
+	if e := s.spis[ikeKey{v.Host.order, sa.InitiatorSPI}]; e != nil && e.sa == sa {
 		*e = ikeEntry{}
 	}
 }

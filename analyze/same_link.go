@@ -51,7 +51,7 @@ func (s *State) comparedWith(a, b *Host) bool {
 // meetAt notes which other observers have seen an IKE SA that h begins to see.
 func (s *State) meetAt(h *Host, spi ike.SPI) {
 	for _, o := range s.Hosts {
-		if o == h || s.spis[ikeKey{o.Origin, spi}] == nil {
+		if o == h || s.spis[ikeKey{o.order, spi}] == nil {
 			continue
 		}
 		if s.sharedIKE == nil {

@@ -74,8 +74,9 @@ const (
 	maxSPIs   = 65536
 )
 
+// ikeKey is an IKE SA as one host sees it.
 type ikeKey struct {
-	host Origin
+	host uint32 // Host.order
 	spi  ike.SPI
 }
 
@@ -283,7 +284,7 @@ func (s *State) Counterparts(v *View) []*View {
 	}
 	spi := v.IKE[len(v.IKE)-1].InitiatorSPI
 	for _, h := range s.Hosts {
-		if e := s.spis[ikeKey{h.Origin, spi}]; h != v.Host && e.alive() && !slices.Contains(out, e.view) {
+		if e := s.spis[ikeKey{h.order, spi}]; h != v.Host && e.alive() && !slices.Contains(out, e.view) {
 			out = append(out, e.view)
 		}
 	}

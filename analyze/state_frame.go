@@ -160,7 +160,7 @@ func (s *State) applyIKE(h *Host, f *Frame, p *Packet, m parsed, how carriage) {
 // ikeSA finds the IKE SA of a message by its initiator SPI, whatever its
 // addresses are now, or begins one.
 func (s *State) ikeSA(h *Host, m *ike.Message, src, dst netip.Addr) *ikeEntry {
-	k := ikeKey{h.Origin, m.InitiatorSPI}
+	k := ikeKey{h.order, m.InitiatorSPI}
 	e := s.spis[k]
 	if e.alive() {
 		return e
@@ -188,7 +188,7 @@ func (s *State) ikeSA(h *Host, m *ike.Message, src, dst netip.Addr) *ikeEntry {
 // IKEAt returns what host h saw of the IKE SA of that initiator SPI, under whatever
 // addresses: NAT between two observers gives one IKE SA two pairs. Nil for nothing.
 func (s *State) IKEAt(h *Host, spi ike.SPI) (*View, *IKESA) {
-	e := s.spis[ikeKey{h.Origin, spi}]
+	e := s.spis[ikeKey{h.order, spi}]
 	if !e.alive() {
 		return nil, nil
 	}

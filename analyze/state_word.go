@@ -178,7 +178,7 @@ func (s *State) pairOfSPI(h *Host, spi ike.SPI) (PairKey, bool) {
 	if spi == 0 {
 		return PairKey{}, false
 	}
-	e := s.spis[ikeKey{h.Origin, spi}]
+	e := s.spis[ikeKey{h.order, spi}]
 	if e == nil || e.view.Pair.forgotten {
 		return PairKey{}, false
 	}
