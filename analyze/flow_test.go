@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -187,5 +188,34 @@ func TestAnSAThatLeftIsRemembered(t *testing.T) {
 	}
 	if n := len(h.sas.gone); n != maxPastSAs || len(h.sas.goneLog) != n {
 		t.Errorf("%d SAs remembered", n)
+	}
+}
+
+// TestLengthsAreThoseOnTheWire holds that the length of an ESP packet is told from its
+// SPI on, whatever is before it and however much of the frame was kept.
+func TestLengthsAreThoseOnTheWire(t *testing.T) {
+	packet := cat(esp(espFlow.SPI, 1), make([]byte, 7)) // 79 octets
+	inUDP := espFlow
+	inUDP.SrcPort, inUDP.DstPort = 4500, 4500
+	tests := []struct {
+		name  string
+		key   FlowKey
+		frame []byte
+	}{
+		{"plain", espFlow, etherIP(ipFor(glass, teapot, spd.ProtoESP, packet))},
+		{"with a VLAN tag", espFlow, ether(etherTypeVLAN, cat(u16(42), u16(etherTypeIPv6), ipFor(glass, teapot, spd.ProtoESP, packet)))},
+		{"behind an extension header", espFlow, etherIP(ip6(glass, teapot, 0, ext(spd.ProtoESP, packet)))},
+		{"in UDP", inUDP, etherIP(ipFor(glass, teapot, spd.ProtoUDP, udp(4500, 4500, packet)))},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			s := newStream(t)
+			s.apply(kernel())
+			s.apply(&Flow{Key: tt.key, Packets: 1})
+			s.apply(&Frame{Link: LinkEthernet, OrigLen: len(tt.frame), Data: slices.Clip(tt.frame[:len(tt.frame)-40])})
+			if f := s.state.Pair(glass, teapot).Views[0].flow(tt.key); f.Lengths != 1<<(len(packet)%16) {
+				t.Errorf("lengths %#b, want bit %d", f.Lengths, len(packet)%16)
+			}
+		})
 	}
 }

@@ -61,6 +61,8 @@ type Packet struct {
 	// layer's header and all that follows; for ARP its body. It ends where the
 	// IP header says, without the link layer's padding.
 	Payload []byte
+	// Offset is where in the frame Payload begins, bytes.
+	Offset int
 	// Cut is set where the snap length took bytes that the headers promise.
 	Cut bool
 }
@@ -73,7 +75,7 @@ func (p *Packet) Decode(link LinkType, data []byte) error {
 	if err != nil {
 		return err
 	}
-	p.EtherType = typ
+	p.EtherType, p.Offset = typ, len(data)-len(rest)
 	switch typ {
 	case etherTypeIPv4:
 		return p.decodeIPv4(rest)
@@ -104,7 +106,7 @@ func (p *Packet) decodeUDP(b []byte) error {
 	}
 	p.SrcPort, p.DstPort = be16(b), be16(b[2:])
 	length := int(be16(b[4:]))
-	p.Payload = b[8:]
+	p.Payload, p.Offset = b[8:], p.Offset+8
 	switch {
 	case length == 0 || p.FragMore: // a jumbogram, or more of it elsewhere
 	case length < 8:

@@ -47,6 +47,7 @@ func (p *Packet) decodeIPv4(b []byte) error {
 	if total == 0 { // segmentation offload left it to the card
 		total = len(b)
 	}
+	p.Offset += header
 	return p.decodeUpper(p.trim(b, total)[header:])
 }
 
@@ -80,6 +81,7 @@ func (p *Packet) decodeIPv6(b []byte) error {
 	if length == 40 && b[6] != protoNone { // jumbogram or segmentation offload
 		length = len(b)
 	}
+	p.Offset += 40
 	return p.walkExtensions(b[6], p.trim(b, length)[40:])
 }
 
@@ -109,7 +111,7 @@ func (p *Packet) walkExtensions(next uint8, b []byte) error {
 			p.Proto = next
 			return ErrShort
 		}
-		b = b[size:]
+		b, p.Offset = b[size:], p.Offset+size
 		if p.FragOffset > 0 {
 			p.Proto = next
 			return p.decodeUpper(b)

@@ -577,6 +577,9 @@ func checkPacket(t *testing.T, link LinkType, data []byte) {
 	if len(p.Payload) > len(data) || len(p.Upper) > len(data) {
 		t.Fatalf("payload of %d and upper layer of %d bytes out of a frame of %d", len(p.Payload), len(p.Upper), len(data))
 	}
+	if n := len(p.Payload); n > 0 && (p.Offset+n > len(data) || &data[p.Offset] != &p.Payload[0]) {
+		t.Fatalf("the payload's %d bytes do not begin at %d of a frame of %d", n, p.Offset, len(data))
+	}
 	if p.FragOffset < 0 || p.FragOffset > maxDatagram {
 		t.Fatalf("fragment offset %d", p.FragOffset)
 	}

@@ -53,9 +53,7 @@ func (s *State) applyFlowFrame(h *Host, f *Frame, p *Packet) {
 	if !ok || p.Fragment || pair == nil {
 		return
 	}
-	// The slices have one end in common: the difference of their capacities is
-	// where the payload begins.
-	length := f.OrigLen - (cap(f.Data) - cap(p.Payload))
+	length := f.OrigLen - p.Offset
 	for _, v := range pair.Views {
 		if v.Host == h {
 			s.judged.rouse(v)
