@@ -41,7 +41,8 @@ type Engine struct {
 	pass   Pass // the one that is asked with, ever again
 	// told are the pairs by which anything was found: what a rule says of them later may
 	// end it.
-	told map[analyze.PairKey]bool
+	told     map[analyze.PairKey]bool
+	toldMost int // pairs at which it is found out anew which those are
 }
 
 // track is one finding over time: each observer's part of it.
@@ -184,7 +185,7 @@ func (e *Engine) report(p *Pass, f Finding) {
 	q.finding, q.state = f, f.State
 	if p.View != nil {
 		q.by = p.View.Pair.Key
-		e.told[q.by] = true
+		e.tell(q.by)
 	}
 	if f.State == Resolved {
 		t.endMono = p.Now

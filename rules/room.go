@@ -60,7 +60,17 @@ func (e *Engine) weight(t *track) (w int) {
 	return w
 }
 
-// retell finds out anew by which pairs anything was found.
+// tell notes that something was found by a pair. Where one finding is told by pair
+// after pair, those that it is not told by any more are let go of now and then.
+func (e *Engine) tell(k analyze.PairKey) {
+	e.told[k] = true
+	if len(e.told) > max(e.toldMost, e.limit()) {
+		e.retell()
+		e.toldMost = 2 * len(e.told)
+	}
+}
+
+// retell finds out anew by which pairs what is followed was found.
 func (e *Engine) retell() {
 	clear(e.told)
 	for _, t := range e.order {

@@ -43,3 +43,28 @@ func TestOfTooManyFindingsThoseOfStrangersGo(t *testing.T) {
 		t.Errorf("%d pairs told of, %d findings by id, %d in order", len(e.told), len(e.tracks), len(e.order))
 	}
 }
+
+// TestPairsThatTellNothingAnyMoreAreLetGo holds that of pairs that tell of one finding
+// in turn no more are remembered than findings may be followed, and that the last is.
+func TestPairsThatTellNothingAnyMoreAreLetGo(t *testing.T) {
+	r := scripted("r", func(p *Pass, _ string, _ int) {
+		f := p.Finding()
+		f.Subject, f.Evidence = "all of them", []Evidence{Saw(p.State.Now, "something")}
+		p.Report(f)
+	})
+	e := NewEngine(analyze.NewState(analyze.Limits{Pairs: 1}), []*Rule{r})
+	e.MaxFindings = 20
+	stranger := netip.MustParseAddr("fd00::1:0")
+	for i := range 200 {
+		d := time.Duration(i) * time.Second
+		stranger = stranger.Next()
+		e.Apply(&analyze.Flow{Header: at("a", d), Packets: 1, Key: analyze.FlowKey{Src: stranger, Dst: glass, Proto: 50, SPI: 1}})
+		e.Apply(tick(d + time.Second))
+		if len(e.told) > 20 || !e.told[analyze.MakePairKey(stranger, glass)] {
+			t.Fatalf("after %d pairs %d are remembered; the last is: %v", i+1, len(e.told), e.told[analyze.MakePairKey(stranger, glass)])
+		}
+	}
+	if len(e.Findings()) != 1 {
+		t.Errorf("%d findings, want one", len(e.Findings()))
+	}
+}
