@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"ipsecdiag/analyze/ike"
+	"ipsecdiag/analyze/spd"
 	"ipsecdiag/fixtures/bounds"
 	"ipsecdiag/fixtures/flood"
 )
@@ -127,4 +128,34 @@ func TestSPIsWithoutEnd(t *testing.T) {
 		t.Error("the IKE SA of the pair with policies was forgotten")
 	}
 	s.checkSize()
+}
+
+// TestNoMoreThanAFewSPIsArePassedOver holds that the IKE SAs of pairs that are no
+// strangers are spared only where a stranger's is near: eight at a time, else each
+// message of a flood would have to look through all of them.
+func TestNoMoreThanAFewSPIsArePassedOver(t *testing.T) {
+	s := newStream(t)
+	known := func(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 9, byte(i >> 8), byte(i)}) }
+	const spis, each = 1040, 20
+	for i := range spis {
+		a := known(i / each)
+		if i%each == 0 {
+			s.apply(&Flow{Key: FlowKey{Src: glass4, Dst: a, Proto: 50, SPI: 1}, Packets: 1})
+			s.apply(&Flow{Key: FlowKey{Src: a, Dst: glass4, Proto: 50, SPI: 2}, Packets: 1})
+		}
+		m := ikeMessage(uint64(i)+1, ike.ExchangeIKESAInit, ike.FlagInitiator, 0, 10)
+		s.frame(etherIP(ipFor(glass4, a, spd.ProtoUDP, udp(500, 500, m))))
+	}
+	s.state.limits.Bytes = 1 // 1,024 SPIs are followed at least
+	most := s.state.limits.spis()
+	s.state.roomForSPI()
+	for i := range spis {
+		v, _ := s.state.IKEAt(s.glass(), ike.SPI(i+1))
+		if kept := v != nil; kept != (i < maxSpared || i > maxSpared+spis-most) {
+			t.Errorf("SPI %d is kept: %v", i+1, kept)
+		}
+	}
+	if n := len(s.state.spiLog); n != most-1 || s.state.spiLog[n-1].spi != maxSpared {
+		t.Errorf("%d SPIs in order, want %d, and those that were spared last", n, most-1)
+	}
 }
