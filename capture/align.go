@@ -68,7 +68,7 @@ func (s *fileSource) survey(ctx context.Context) *surveyed {
 		return v
 	}
 	defer o.close()
-	once := &fileSource{opened: o, host: s.host, warn: func(string) {}, sampled: true, among: true}
+	once := &fileSource{opened: o, host: s.host, warn: func(string) {}, sampled: true, among: true, flows: s.flows}
 	var p analyze.Packet
 	for it, err := range once.ahead(ctx) {
 		if err != nil {

@@ -27,6 +27,10 @@ type FileOptions struct {
 	// Opened is called once all files are open and before anything is read of
 	// them. Its error ends the stream.
 	Opened func() error
+	// Flows is how many flows of ESP and AH are counted apart at a time, of all files
+	// together; 65,536 of each file if zero. Beyond that the one that was silent for
+	// the longest is told of at once, and begins anew when it goes on.
+	Flows int
 }
 
 // Files reads capture files and recordings, merges them by time, and yields
@@ -94,7 +98,7 @@ func openAll(paths []string, opt FileOptions) (files fileSet, err error) {
 			files.close()
 			return nil, err
 		}
-		files = append(files, &fileSource{opened: o, host: hosts[i], warn: warn, count: meter.add, among: len(paths) > 1})
+		files = append(files, &fileSource{opened: o, host: hosts[i], warn: warn, count: meter.add, among: len(paths) > 1, flows: opt.flows(len(paths))})
 	}
 	if err := files.recognize(opt.Opened); err != nil {
 		files.close()
@@ -106,6 +110,14 @@ func openAll(paths []string, opt FileOptions) (files fileSet, err error) {
 	}
 	meter.expect(total)
 	return files, nil
+}
+
+// flows is how many flows of one file are counted apart.
+func (o *FileOptions) flows(files int) int {
+	if o.Flows == 0 {
+		return 0
+	}
+	return max(o.Flows/files, 1)
 }
 
 // recognize calls opened, and finds out what the files are.

@@ -35,8 +35,8 @@ type foreign struct {
 
 const sampleOf = 64
 
-func newForeign(emit func(item) bool) *foreign {
-	return &foreign{emit: emit, meter: NewFlowMeter(0)}
+func newForeign(emit func(item) bool, flows int) *foreign {
+	return &foreign{emit: emit, meter: NewFlowMeter(flows)}
 }
 
 // frame takes one frame; it returns false where the consumer wants no more.

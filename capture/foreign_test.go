@@ -40,6 +40,38 @@ func TestForeignFlows(t *testing.T) {
 	}
 }
 
+// TestFlowsBeyondTheirNumber holds that no more flows than were asked for are counted
+// apart, of all files together, and that no packet of the others goes uncounted.
+func TestFlowsBeyondTheirNumber(t *testing.T) {
+	f := newPcap(binary.LittleEndian, true, 1)
+	const spis, rounds = 3, 5
+	for i := range uint32(spis * rounds) {
+		f.frame(t0.Add(time.Duration(i)*time.Microsecond), espFrame(1+i%spis, 1+i/spis, 100))
+	}
+	a, b := writeFile(t, "a.pcap", f.data), writeFile(t, "b.pcap", f.data)
+	for _, tt := range []struct {
+		flows int
+		paths []string
+		told  int
+	}{
+		{0, []string{a}, spis}, {spis, []string{a}, spis}, {spis - 1, []string{a}, spis * rounds},
+		{2 * spis, []string{a, b}, 2 * spis}, {2*spis - 1, []string{a, b}, 2 * spis * rounds}, {1, []string{a, b}, 2 * spis * rounds},
+	} {
+		events, err := collect(Files(t.Context(), tt.paths, FileOptions{Flows: tt.flows}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		packets := uint64(0)
+		told := flows(events)
+		for _, e := range told {
+			packets += e.Packets
+		}
+		if want := uint64(len(tt.paths) * spis * rounds); len(told) != tt.told || packets != want {
+			t.Errorf("%d flows, %d files: %d are told, with %d packets; want %d with %d", tt.flows, len(tt.paths), len(told), packets, tt.told, want)
+		}
+	}
+}
+
 func TestCookedDirection(t *testing.T) {
 	sll := func(typ byte) []byte { return append([]byte{0, typ}, make([]byte, 14)...) }
 	sll2 := func(typ byte) []byte { return append(append(make([]byte, 10), typ), make([]byte, 9)...) }

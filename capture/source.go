@@ -23,6 +23,7 @@ type fileSource struct {
 	clock   align.Clock
 	sampled bool      // see foreign
 	among   bool      // it is one of several files
+	flows   int       // that are counted apart, 0: as many as a FlowMeter does
 	count   func(int) // is told how much of the file was read
 
 	emit    func(item) bool
@@ -106,7 +107,7 @@ func (s *fileSource) frame(r *record) (more bool, err error) {
 		f.origin = s.origin(f.name)
 	}
 	if s.foreign == nil {
-		s.foreign = newForeign(s.emit)
+		s.foreign = newForeign(s.emit, s.flows)
 		s.foreign.sampled = s.sampled
 	}
 	return s.foreign.frame(r), nil

@@ -57,7 +57,7 @@ func runAnalyze(cmd *cobra.Command, o analyzeOptions, paths []string, streams st
 	}
 	o.memory.govern()
 	engine := newRecordingEngine(o.memory)
-	if err := judge(engine, replay(cmd.Context(), paths, streams)); err != nil {
+	if err := judge(engine, replay(cmd.Context(), o.memory, paths, streams)); err != nil {
 		return err
 	}
 	if o.view && streams.fullScreen() {

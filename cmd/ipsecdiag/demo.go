@@ -48,7 +48,7 @@ func runDemo(ctx context.Context, io streams) error {
 		return err
 	}
 	engine := newRecordingEngine(0)
-	if err := judge(engine, replayOnce(ctx, paths, io, nil)); err != nil {
+	if err := judge(engine, replayOnce(ctx, 0, paths, io, nil)); err != nil {
 		return err
 	}
 	if err := report.Prose(io.out, demoStory, textOptions(io.out)); err != nil {

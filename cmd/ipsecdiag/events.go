@@ -31,7 +31,7 @@ func newEvents(io streams) *cobra.Command {
 
 func runEvents(ctx context.Context, o eventsOptions, paths []string, io streams) error {
 	w := bufio.NewWriter(io.out)
-	for e, err := range replay(ctx, paths, io) {
+	for e, err := range replay(ctx, 0, paths, io) {
 		if err != nil {
 			w.Flush() // what was read so far
 			return err

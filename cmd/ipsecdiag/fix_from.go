@@ -35,7 +35,7 @@ func newFindings(io streams) *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error {
 			engine := newEngine(0)
 			out := recorded{}
-			if err := judge(engine, replay(cmd.Context(), args, io)); err != nil {
+			if err := judge(engine, replay(cmd.Context(), 0, args, io)); err != nil {
 				out.Error = oneLine(err)
 				return json.NewEncoder(io.out).Encode(out)
 			}

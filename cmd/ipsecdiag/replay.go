@@ -35,14 +35,14 @@ var errInterrupted = errors.New("interrupted")
 // more often takes a fifth of the time. 10,000 pairs are 300 MB then.
 const replayGCPercent = 200
 
-// replay returns the event stream of capture files, with progress and warnings
-// on standard error. This process is locked in once they are open.
-func replay(ctx context.Context, paths []string, io streams) iter.Seq2[analyze.Event, error] {
-	return replayOnce(ctx, paths, io, io.seal)
+// replay returns the event stream of capture files, within that memory, with progress
+// and warnings on standard error. This process is locked in once they are open.
+func replay(ctx context.Context, m memory, paths []string, io streams) iter.Seq2[analyze.Event, error] {
+	return replayOnce(ctx, m, paths, io, io.seal)
 }
 
 // replayOnce calls opened once the files are open.
-func replayOnce(ctx context.Context, paths []string, io streams, opened func() error) iter.Seq2[analyze.Event, error] {
+func replayOnce(ctx context.Context, m memory, paths []string, io streams, opened func() error) iter.Seq2[analyze.Event, error] {
 	debug.SetGCPercent(replayGCPercent)
 	bar := newProgress(io.err)
 	files := capture.Files(ctx, paths, capture.FileOptions{
@@ -53,6 +53,7 @@ func replayOnce(ctx context.Context, paths []string, io streams, opened func() e
 		},
 		Progress: bar.show,
 		Opened:   opened,
+		Flows:    m.flows(),
 	})
 	return func(yield func(analyze.Event, error) bool) {
 		defer bar.clear()

@@ -81,7 +81,7 @@ func runScrub(ctx context.Context, o scrubOptions, path string, io streams) erro
 }
 
 func scrubTo(ctx context.Context, s *scrub.Scrubber, path string, out *capture.Output, streams streams) error {
-	err := s.Copy(buildVersion(), replay(ctx, []string{path}, streams), func() (io.Writer, error) { return out.Begin() })
+	err := s.Copy(buildVersion(), replay(ctx, 0, []string{path}, streams), func() (io.Writer, error) { return out.Begin() })
 	if errors.Is(err, scrub.ErrNothing) {
 		return fmt.Errorf("%s: %w in it; nothing is written", path, err)
 	}
