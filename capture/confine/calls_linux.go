@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/bits"
 	"os"
 	"slices"
 
@@ -20,6 +21,9 @@ func restrictCalls(calls Calls) error {
 	}
 	if builtWithCgo {
 		return errors.New("the C library makes calls of its own (build with CGO_ENABLED=0)")
+	}
+	if calls == Sealed && bits.UintSize < 64 {
+		return errors.New("what a process of 32 bits needs is not known (mmap2, futex_time64, socketcall and their like)")
 	}
 	if !seccomp.Supported() {
 		return errors.New("this kernel has none")
