@@ -52,6 +52,7 @@ func (w *watcher) startKeeper() error {
 		return err
 	}
 	cmd := exec.Command(program, "keep")
+	// It waits for the kernel nearly always: more processors are more threads to wake.
 	cmd.Env = append(os.Environ(), netns.Variable+"="+w.netns, "GOMAXPROCS=1")
 	cmd.Stderr = os.Stderr
 	err = netns.Do(w.netns, func() error { // it is born in the namespace
