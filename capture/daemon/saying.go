@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/lazy"
 )
 
 // Lines of strongSwan's log are known by its format strings (5.9.8 and 6.0,
@@ -133,4 +134,4 @@ func take(y *analyze.Saying, group, text string) {
 
 // packetLine reads between whom an IKE SA's packets go, from the line that
 // strongSwan logs of each.
-var packetLine = regexp.MustCompile(`^(received|sending) packet: from (\S+\[\d+\]) to (\S+\[\d+\]) `)
+var packetLine = lazy.Regexp(`^(received|sending) packet: from (\S+\[\d+\]) to (\S+\[\d+\]) `)

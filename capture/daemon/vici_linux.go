@@ -308,7 +308,7 @@ func (s *viciSession) line(m *vici.Message) {
 		return
 	}
 	id := text(m, "ikesa-uniqueid")
-	if p := packetLine.FindStringSubmatch(cut(msg, maxLine)); p != nil && id != "" {
+	if p := packetLine().FindStringSubmatch(cut(msg, maxLine)); p != nil && id != "" {
 		local, remote := bracketed(p[2]), bracketed(p[3])
 		if p[1] == "received" {
 			local, remote = remote, local

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/lazy"
 )
 
 // libreswan writes what fails into its log, which is not asked for here, and
@@ -16,9 +17,9 @@ import (
 //	total.ikev2.recv.notifies.error.TS_UNACCEPTABLE=1
 //	total.ikev2.ike.finished.auth-failed=1
 var (
-	countLine = regexp.MustCompile(`^(total\.ikev[12]\.[A-Za-z0-9_.-]{1,80})=(\d{1,19})$`)
-	errorName = regexp.MustCompile(`^total\.ikev[12]\.(sent|recv)\.notifies\.error\.([A-Z_a-z0-9]+)$`)
-	finished  = regexp.MustCompile(`^total\.ikev[12]\.(ike|isakmp)\.finished\.([a-z-]+)$`)
+	countLine = lazy.Regexp(`^(total\.ikev[12]\.[A-Za-z0-9_.-]{1,80})=(\d{1,19})$`)
+	errorName = lazy.Regexp(`^total\.ikev[12]\.(sent|recv)\.notifies\.error\.([A-Z_a-z0-9]+)$`)
+	finished  = lazy.Regexp(`^total\.ikev[12]\.(ike|isakmp)\.finished\.([a-z-]+)$`)
 )
 
 // maxCounts bounds the counters that are remembered; libreswan has about 400.
@@ -28,7 +29,7 @@ const maxCounts = 4096
 func parseCounts(out string) map[string]uint64 {
 	counts := map[string]uint64{}
 	for line := range strings.Lines(out) {
-		m := countLine.FindStringSubmatch(strings.TrimSpace(line))
+		m := countLine().FindStringSubmatch(strings.TrimSpace(line))
 		if m == nil || len(counts) >= maxCounts {
 			continue
 		}
@@ -81,7 +82,7 @@ func rises(was, is map[string]uint64) []analyze.Saying {
 			}
 		}
 	}
-	each(errorName, func(m []string, y *analyze.Saying) analyze.Topic {
+	each(errorName(), func(m []string, y *analyze.Saying) analyze.Topic {
 		y.FromPeer = m[1] == "recv"
 		topic, ok := notified[m[2]]
 		if !ok {
@@ -90,7 +91,7 @@ func rises(was, is map[string]uint64) []analyze.Saying {
 		told[topic] = true
 		return topic
 	})
-	each(finished, func(m []string, _ *analyze.Saying) analyze.Topic {
+	each(finished(), func(m []string, _ *analyze.Saying) analyze.Topic {
 		if topic := ended[m[2]]; !told[topic] {
 			return topic
 		}

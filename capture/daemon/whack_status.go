@@ -2,11 +2,11 @@ package daemon
 
 import (
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/lazy"
 )
 
 // What `ipsec whack --status` prints (libreswan 4 and 5, programs/pluto:
@@ -29,13 +29,13 @@ import (
 // --shuntstatus stays for a quarter of an hour (shuntlifetime), beside SAs that carry
 // the traffic and after they are deleted.
 var (
-	versionLine = regexp.MustCompile(`^pluto_version=([^,]+),`)
-	connLine    = regexp.MustCompile(`^"([^"]*)"(?:\[(\d+)\])?( \S+)?: ( *)(.*)$`)
-	stateLine   = regexp.MustCompile(`^#(\d+): "([^"]*)"(?:\[(\d+)\])?( [^ :]\S*)?:\d+ (?:\S+ )?(STATE_\w+) \(([^)]*)\);(.*)$`)
-	initiating  = regexp.MustCompile(`_I\d+$`) // a state that stands does not tell
-	ownerOf     = regexp.MustCompile(`(?:IKE SA |ISAKMP SA |isakmp)#(\d+)`)
-	spiLine     = regexp.MustCompile(`^#(\d+): "[^"]*".*? ((?:esp|ah)[.:][0-9a-f]+@.*)$`)
-	spiOf       = regexp.MustCompile(`^(?:esp|ah)[.:]([0-9a-f]{1,8})@(\S+)$`)
+	versionLine = lazy.Regexp(`^pluto_version=([^,]+),`)
+	connLine    = lazy.Regexp(`^"([^"]*)"(?:\[(\d+)\])?( \S+)?: ( *)(.*)$`)
+	stateLine   = lazy.Regexp(`^#(\d+): "([^"]*)"(?:\[(\d+)\])?( [^ :]\S*)?:\d+ (?:\S+ )?(STATE_\w+) \(([^)]*)\);(.*)$`)
+	initiating  = lazy.Regexp(`_I\d+$`) // a state that stands does not tell
+	ownerOf     = lazy.Regexp(`(?:IKE SA |ISAKMP SA |isakmp)#(\d+)`)
+	spiLine     = lazy.Regexp(`^#(\d+): "[^"]*".*? ((?:esp|ah)[.:][0-9a-f]+@.*)$`)
+	spiOf       = lazy.Regexp(`^(?:esp|ah)[.:]([0-9a-f]{1,8})@(\S+)$`)
 )
 
 // whackStatus is what it says.
@@ -75,7 +75,7 @@ func parseWhack(out string, known []analyze.Connection) *whackStatus {
 				order = append(order, id)
 			}
 		default:
-			if m := versionLine.FindStringSubmatch(line); m != nil {
+			if m := versionLine().FindStringSubmatch(line); m != nil {
 				w.version = cut(m[1], maxText)
 			}
 		}
@@ -90,7 +90,7 @@ const maxStatusLine = 16 << 10
 // connection takes a line about a connection. Instances of a template have their
 // number and the peer's address behind the name.
 func (w *whackStatus) connection(line string) {
-	m := connLine.FindStringSubmatch(line)
+	m := connLine().FindStringSubmatch(line)
 	if m == nil {
 		return
 	}
@@ -214,18 +214,18 @@ func policies(c *analyze.Connection, text string) {
 
 // state takes a line about a state: an IKE SA, or a CHILD SA under one.
 func (w *whackStatus) state(line string) (id string, isChild bool) {
-	if m := spiLine.FindStringSubmatch(line); m != nil {
+	if m := spiLine().FindStringSubmatch(line); m != nil {
 		w.spis(m[1], m[2])
 		return m[1], false
 	}
-	m := stateLine.FindStringSubmatch(line)
+	m := stateLine().FindStringSubmatch(line)
 	if m == nil || len(w.sas)+len(w.child) >= maxSAs {
 		return "", false
 	}
 	id, name, state := cut(m[1], 20), instanceName(m[2], m[3]), cut(m[5], maxText)
 	if strings.Contains(state, "CHILD") || strings.HasPrefix(state, "STATE_QUICK") {
 		w.child[id] = &analyze.DaemonChild{ID: id, Name: name, State: state}
-		if o := ownerOf.FindStringSubmatch(m[7]); o != nil {
+		if o := ownerOf().FindStringSubmatch(m[7]); o != nil {
 			w.owner[id] = cut(o[1], 20)
 		}
 		return id, true
@@ -234,7 +234,7 @@ func (w *whackStatus) state(line string) (id string, isChild bool) {
 	if strings.HasPrefix(state, "STATE_V2") {
 		sa.Major = 2
 	}
-	sa.Initiator = initiating.MatchString(state)
+	sa.Initiator = initiating().MatchString(state)
 	w.ends(&sa, strings.TrimSpace(m[4]))
 	w.byID[id] = len(w.sas)
 	w.sas = append(w.sas, sa)
@@ -277,7 +277,7 @@ func (w *whackStatus) spis(id, text string) {
 	}
 	n := 0
 	for _, word := range strings.Fields(text) {
-		m := spiOf.FindStringSubmatch(word)
+		m := spiOf().FindStringSubmatch(word)
 		if m == nil {
 			break
 		}

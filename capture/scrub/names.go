@@ -3,18 +3,19 @@ package scrub
 import (
 	"net"
 	"net/netip"
-	"regexp"
 	"slices"
 	"strings"
+
+	"ipsecdiag/analyze/lazy"
 )
 
 // plainInterface are names that the kernel or udev give and that tell nothing.
 // Those by MAC address (enx…) do.
-var plainInterface = regexp.MustCompile(`^(lo|any|all|default|(eth|wlan|br|bond|team|veth|vlan|dummy|tun|tap|vti|vti6_|ip_vti|ip6_vti|gre|gre|gretap|erspan|sit|ip6tnl|ip6gre|tunl|xfrm|ipsec|wg|nlmon)\d*|(en|wl|ww)([ops]\d+|[bcdfpnsuv]\d+)+|eth\d+\.\d+)$`)
+var plainInterface = lazy.Regexp(`^(lo|any|all|default|(eth|wlan|br|bond|team|veth|vlan|dummy|tun|tap|vti|vti6_|ip_vti|ip6_vti|gre|gre|gretap|erspan|sit|ip6tnl|ip6gre|tunl|xfrm|ipsec|wg|nlmon)\d*|(en|wl|ww)([ops]\d+|[bcdfpnsuv]\d+)+|eth\d+\.\d+)$`)
 
 // interfaceName replaces the name of an interface unless it tells nothing.
 func (s *Scrubber) interfaceName(name string) string {
-	if name == "" || plainInterface.MatchString(name) {
+	if name == "" || plainInterface().MatchString(name) {
 		return name
 	}
 	return s.secret.name("if-", name)
@@ -82,12 +83,12 @@ func allEqual(b []byte, v byte) bool {
 
 // word is what text looks for addresses in: what stands between spaces,
 // brackets, quotes and commas.
-var word = regexp.MustCompile(`[^\s\[\](){}<>"',;=|]+`)
+var word = lazy.Regexp(`[^\s\[\](){}<>"',;=|]+`)
 
 // text replaces addresses, prefixes and MAC addresses in a sentence of the
 // program's own.
 func (s *Scrubber) text(t string) string {
-	return word.ReplaceAllStringFunc(t, func(w string) string {
+	return word().ReplaceAllStringFunc(t, func(w string) string {
 		bare := strings.TrimRight(w, ".:")
 		rest := w[len(bare):]
 		if to, ok := s.token(bare); ok {

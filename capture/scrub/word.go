@@ -1,8 +1,9 @@
 package scrub
 
 import (
-	"regexp"
 	"strings"
+
+	"ipsecdiag/analyze/lazy"
 )
 
 // wordTexts says how the texts of what IKE daemons told are treated. Their own
@@ -65,10 +66,10 @@ func configured(s *Scrubber, text string) string {
 	return removed
 }
 
-var digits = regexp.MustCompile(`^\d+$`)
+var digits = lazy.Regexp(`^\d+$`)
 
 func number(_ *Scrubber, text string) string {
-	if digits.MatchString(text) {
+	if digits().MatchString(text) {
 		return text
 	}
 	return removed
@@ -76,10 +77,10 @@ func number(_ *Scrubber, text string) string {
 
 // ownWords are lines of a daemon's log that name nobody: names stand in quotes,
 // brackets or braces, addresses have dots or colons. Proposals are algorithms.
-var ownWords = regexp.MustCompile(`^([A-Za-z0-9_ ,]+|(received|configured) proposals: [A-Z0-9_/:, ]+|total\.[a-zA-Z0-9_.]+ has risen by \d+)$`)
+var ownWords = lazy.Regexp(`^([A-Za-z0-9_ ,]+|(received|configured) proposals: [A-Z0-9_/:, ]+|total\.[a-zA-Z0-9_.]+ has risen by \d+)$`)
 
 func line(_ *Scrubber, text string) string {
-	if ownWords.MatchString(text) && !strings.HasPrefix(text, "unable to resolve ") {
+	if ownWords().MatchString(text) && !strings.HasPrefix(text, "unable to resolve ") {
 		return text
 	}
 	return removed

@@ -6,11 +6,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
+
+	"ipsecdiag/analyze/lazy"
 )
 
 // ring says how a long recording is split: into files of a size, a length of
@@ -56,11 +57,11 @@ func (r *ring) limit(text string) error {
 	return nil
 }
 
-var sizePattern = regexp.MustCompile(`^(\d{1,15})(?:([kMGT])(i?))?B?$`)
+var sizePattern = lazy.Regexp(`^(\d{1,15})(?:([kMGT])(i?))?B?$`)
 
 // parseSize reads 100MB, 100M, 64KiB and their like.
 func parseSize(text string) (int64, bool) {
-	m := sizePattern.FindStringSubmatch(strings.Replace(text, "K", "k", 1))
+	m := sizePattern().FindStringSubmatch(strings.Replace(text, "K", "k", 1))
 	if m == nil {
 		return 0, false
 	}

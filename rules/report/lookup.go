@@ -3,11 +3,11 @@ package report
 import (
 	"fmt"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/analyze/lazy"
 	"ipsecdiag/analyze/spd"
 )
 
@@ -29,11 +29,11 @@ func DevicesOf(links []analyze.Link) Devices {
 	return d
 }
 
-var deviceNumber = regexp.MustCompile(`#\d+`)
+var deviceNumber = lazy.Regexp(`#\d+`)
 
 // name puts names in the place of numbers ("dev #2").
 func (d Devices) name(s string) string {
-	return deviceNumber.ReplaceAllStringFunc(s, func(n string) string {
+	return deviceNumber().ReplaceAllStringFunc(s, func(n string) string {
 		i, err := strconv.Atoi(n[1:])
 		if name, ok := d[i]; ok && err == nil {
 			return name

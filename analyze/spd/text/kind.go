@@ -1,9 +1,10 @@
 package text
 
 import (
-	"regexp"
 	"slices"
 	"strings"
+
+	"ipsecdiag/analyze/lazy"
 )
 
 // Kind is a format of text.
@@ -54,13 +55,13 @@ func Detect(b []byte) Kind {
 
 // prompt is what a terminal shows before the output, and after it: a prompt,
 // with the command that prints these formats or with none.
-var prompt = regexp.MustCompile(`^(\S*[@~:]\S*[#$%>]|\[[^\]]*\][#$%>]|[#$%>])?\s*` +
+var prompt = lazy.Regexp(`^(\S*[@~:]\S*[#$%>]|\[[^\]]*\][#$%>]|[#$%>])?\s*` +
 	`((sudo\s+)?(\S*/)?(ip(\s+-\S+)*\s+x\S*\s+[ps]\S*(\s+(list|ls|show|nosock|nokeys))*|setkey(\s+-[aDP]+)+))?\s*$`)
 
 // idle reports whether a line of a dump says nothing.
 func idle(text string) bool {
 	t := strings.TrimSpace(text)
-	return blank(t) || (len(t) < 200 && prompt.MatchString(t))
+	return blank(t) || (len(t) < 200 && prompt().MatchString(t))
 }
 
 // blank reports whether a line is empty or a comment.
@@ -70,10 +71,10 @@ func blank(text string) bool {
 }
 
 var (
-	assignment  = regexp.MustCompile(`^(export +)?[A-Z][A-Z0-9_]*=`)
-	dumpPolicy  = regexp.MustCompile(`^(in|out|fwd)( +prio.*)? +(discard|none|ipsec|entrust|bypass)$`)
-	dumpSA      = regexp.MustCompile(`^(natt\+)?[a-z0-9-]+ mode=[a-z0-9]+ +spi=[0-9]+\(0x`)
-	dumpHeader  = regexp.MustCompile(`^(\(per-socket policy\)|No S[AP]D entries)`)
+	assignment  = lazy.Regexp(`^(export +)?[A-Z][A-Z0-9_]*=`)
+	dumpPolicy  = lazy.Regexp(`^(in|out|fwd)( +prio.*)? +(discard|none|ipsec|entrust|bypass)$`)
+	dumpSA      = lazy.Regexp(`^(natt\+)?[a-z0-9-]+ mode=[a-z0-9]+ +spi=[0-9]+\(0x`)
+	dumpHeader  = lazy.Regexp(`^(\(per-socket policy\)|No S[AP]D entries)`)
 	confCommand = []string{
 		"add", "delete", "deleteall", "get", "getspi", "flush", "dump", "exit", "quit", "bye",
 		"spdadd", "spdupdate", "spddelete", "spddump", "spdflush",
@@ -86,11 +87,11 @@ func classify(text string) Kind {
 	switch {
 	case first == "src" && strings.Contains(t, " dst "):
 		return KindIPXfrm
-	case dumpPolicy.MatchString(t), dumpSA.MatchString(t), dumpHeader.MatchString(t):
+	case dumpPolicy().MatchString(t), dumpSA().MatchString(t), dumpHeader().MatchString(t):
 		return KindSetkeyDump
 	case slices.Contains(confCommand, strings.TrimSuffix(first, ";")):
 		return KindSetkeyConf
-	case assignment.MatchString(t):
+	case assignment().MatchString(t):
 		return KindIfcfg
 	}
 	return KindUnknown
