@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"html/template"
 	"io"
+	"sync"
 	"time"
 
 	"ipsecdiag/analyze"
@@ -29,16 +30,18 @@ var htmlStyle string
 // htmlTemplate holds no script: the report is whole without. Its policy allows
 // nothing but its own style sheet, so that what was captured can load and run
 // nothing even if it got past the escaping.
-var htmlTemplate = template.Must(template.New("report").Funcs(template.FuncMap{
-	"style": func() template.CSS { return template.CSS(htmlStyle) },
-	"policy": func() string {
-		sum := sha256.Sum256([]byte(htmlStyle))
-		return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
-			"'; img-src data:; base-uri 'none'; form-action 'none'"
-	},
-	"capital": capital,
-	"add":     func(a, b int) int { return a + b },
-}).Parse(htmlText))
+var htmlTemplate = sync.OnceValue(func() *template.Template {
+	return template.Must(template.New("report").Funcs(template.FuncMap{
+		"style": func() template.CSS { return template.CSS(htmlStyle) },
+		"policy": func() string {
+			sum := sha256.Sum256([]byte(htmlStyle))
+			return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+				"'; img-src data:; base-uri 'none'; form-action 'none'"
+		},
+		"capital": capital,
+		"add":     func(a, b int) int { return a + b },
+	}).Parse(htmlText))
+})
 
 // Bounds of a report: one of a million frames is to be opened by a browser, and
 // read by a person. What is beyond them is counted.
@@ -59,7 +62,7 @@ func HTML(w io.Writer, e *rules.Engine, o HTMLOptions) error {
 	b.page.Summary = Summarize(e.State)
 	b.build()
 	c := &cleaner{w: w}
-	if err := htmlTemplate.Execute(c, &b.page); err != nil {
+	if err := htmlTemplate().Execute(c, &b.page); err != nil {
 		return err
 	}
 	return c.flush()
