@@ -32,7 +32,7 @@ build: # the program, static, in ./ipsecdiag
 
 .PHONY: man
 man: # the manual pages, in ./man
-	$(GO) run ./cmd/ipsecdiag man man
+	$(GO) run -tags man ./cmd/ipsecdiag man man
 
 .PHONY: packages
 packages: # .deb, .rpm, tar, SBOM and checksums, in ./dist
@@ -56,6 +56,7 @@ deps: # install what the tests need, where that is possible
 lint: # formatting, go vet for three systems, staticcheck
 	@unformatted=$$(gofmt -l .); [ -z "$$unformatted" ] || { echo "not gofmt'ed: $$unformatted"; exit 1; }
 	$(GO) vet ./...
+	$(GO) vet -tags man,trial ./cmd/...
 	GOOS=darwin $(GO) vet ./...
 	GOOS=windows $(GO) vet ./...
 	$(STATICCHECK) ./...

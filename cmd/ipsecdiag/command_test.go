@@ -146,7 +146,15 @@ func TestExplainWithoutTerminal(t *testing.T) {
 // TestMan holds that every command has a manual page with all its flags.
 func TestMan(t *testing.T) {
 	dir := t.TempDir()
-	if r := ipsecdiag(t, nil, "man", dir); r.status != statusFine || r.stdout+r.stderr != "" {
+	writer := filepath.Join(dir, "writer.exe")
+	if out, err := build(writer, "-tags", "man").CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	man := func(args ...string) result {
+		return finish(t, exec.Command(writer, append([]string{"man"}, args...)...))
+	}
+	dir = filepath.Join(dir, "man")
+	if r := man(dir); r.status != statusFine || r.stdout+r.stderr != "" {
 		t.Fatalf("got %+v", r)
 	}
 	pages := 0
@@ -179,8 +187,8 @@ func TestMan(t *testing.T) {
 	if files, _ := os.ReadDir(dir); len(files) != pages || pages < 10 {
 		t.Errorf("%d pages, %d files", pages, len(files))
 	}
-	ipsecdiag(t, nil, "man").refused(t, "needs one directory")
-	ipsecdiag(t, nil, "man", "/dev/null/man").refused(t, "write manual pages")
+	man().refused(t, "needs one directory")
+	man("/dev/null/man").refused(t, "write manual pages")
 }
 
 func TestHelpFitsTheTerminal(t *testing.T) {

@@ -1,3 +1,5 @@
+//go:build man
+
 package main
 
 import (
@@ -11,7 +13,12 @@ import (
 	"github.com/spf13/cobra/doc"
 )
 
-// newMan is for whoever packages the program: make man.
+// This file is for whoever packages the program: one that is built with the tag man
+// writes its manual pages (make man). What it needs for that stays out of others.
+
+func init() { additional = append(additional, newMan) }
+
+// newMan returns the command that writes them.
 func newMan(root *cobra.Command) *cobra.Command {
 	return &cobra.Command{
 		Use:    "man DIR",

@@ -20,6 +20,9 @@ on the wire and in the kernel.
 Exit status: 0 nothing of severity warning or worse, 1 at least one such
 finding that no other explains, 2 it could not do its work.`
 
+// additional are commands that a program has which is built with a tag.
+var additional []func(root *cobra.Command) *cobra.Command
+
 // newRoot returns the command with all its subcommands.
 func newRoot(io streams) *cobra.Command {
 	io.verbose = new(bool)
@@ -43,8 +46,11 @@ func newRoot(io streams) *cobra.Command {
 	root.PersistentFlags().BoolVar(io.verbose, "verbose", false, "say with which privileges it runs")
 	root.AddCommand(
 		newWatch(io), newAnalyze(io), newCheck(io), newLookup(io), newFix(io), newSnapshot(io), newEvents(io), newScrub(io),
-		newExplain(io), newDemo(io), newVersion(io), newMan(root), newFindings(io), newKeep(),
+		newExplain(io), newDemo(io), newVersion(io), newFindings(io), newKeep(),
 	)
+	for _, command := range additional {
+		root.AddCommand(command(root))
+	}
 	root.InitDefaultCompletionCmd()
 	refuseUnknownShell(root)
 	return root

@@ -31,7 +31,7 @@ program() {
 # texts: what is the same on every machine; the program for this one writes it.
 texts() {
 	CGO_ENABLED=0 GOFLAGS= $go build -trimpath -buildvcs=false -ldflags "-X main.version=$version" -o "$stage/here" ..
-	"$stage/here" man "$stage/man"
+	CGO_ENABLED=0 GOFLAGS= $go run -tags man -trimpath -buildvcs=false -ldflags "-X main.version=$version" .. man "$stage/man"
 	mkdir -p "$stage/completions"
 	"$stage/here" completion bash >"$stage/completions/ipsecdiag.bash"
 	"$stage/here" completion zsh >"$stage/completions/_ipsecdiag"
