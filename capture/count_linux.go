@@ -36,10 +36,10 @@ package capture
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
 
 	"ipsecdiag/analyze"
@@ -88,20 +88,32 @@ func newCounter(opt counterOptions) (*counter, error) {
 	if err != nil {
 		return nil, err
 	}
-	_ = rlimit.RemoveMemlock() // before 5.11; where that fails, so does what follows
 	c := &counter{opt: opt, processor: n, number: 1}
 	most := min(maxCountedKeys, maxCountedMemory/(keySize+n*slotsSize))
 	if c.opt.keys == 0 || c.opt.keys > most {
 		c.opt.keys = most
 	}
-	if err := c.load(); err != nil {
+	err = c.load()
+	if errors.Is(err, fs.ErrPermission) && lockMemory() == nil {
+		err = c.load()
+	}
+	if err != nil {
 		c.close()
 		return nil, err
 	}
 	return c, nil
 }
 
+// lockMemory lets this process lock as much memory as it will: before Linux 5.11
+// what maps and programs take was counted against that limit
+// (bpf_charge_memlock), and refused with EPERM beyond it.
+func lockMemory() error {
+	all := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
+	return unix.Setrlimit(unix.RLIMIT_MEMLOCK, &all)
+}
+
 func (c *counter) load() (err error) {
+	c.close() // what an earlier try has made
 	spec := []struct {
 		to   **ebpf.Map
 		spec ebpf.MapSpec
