@@ -68,7 +68,6 @@ type State struct {
 	PID        int
 	User       int
 	Held       []Capability // effective or permitted
-	Bounding   []Capability // what a program that it starts could gain
 	NoNewPrivs bool
 	Seccomp    bool
 	Landlock   int      // version of the kernel's interface; 0 where it is not used

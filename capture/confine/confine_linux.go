@@ -20,9 +20,8 @@ const nobody = 65534
 // to end. What the kernel lacks is no error.
 func Process(o Options) (State, error) {
 	var missing []string
-	if err := boundCapabilities(o.Keep); err != nil {
-		missing = append(missing, fmt.Sprintf("the bounding set: %v", err))
-	}
+	// Before Linux 4.3 there was no ambient set.
+	_ = everyThread(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)
 	if o.Nobody && os.Geteuid() == 0 {
 		if err := becomeNobody(); err != nil {
 			missing = append(missing, fmt.Sprintf("the user nobody: %v", err))
@@ -31,6 +30,9 @@ func Process(o Options) (State, error) {
 	if err := keepCapabilities(o.Keep); err != nil {
 		return State{}, fmt.Errorf("give up capabilities: %w", err)
 	}
+	// No program that is started gains a capability then, root's and setuid ones
+	// neither (cap_bprm_creds_from_file in security/commoncap.c). What the bounding
+	// set would say besides costs a stop of all threads for each of its 41.
 	if err := everyThread(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0); err != nil {
 		return State{}, fmt.Errorf("set no_new_privs: %w", err)
 	}
@@ -70,22 +72,6 @@ func hideMemory() error {
 
 // lastCapability bounds the search for the last one that the kernel knows.
 const lastCapability = 63
-
-// boundCapabilities takes all others out of the bounding set, which needs
-// CAP_SETPCAP, and all out of the ambient one.
-func boundCapabilities(keep []Capability) error {
-	// Before Linux 4.3 there was none.
-	_ = everyThread(unix.SYS_PRCTL, unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0)
-	for _, c := range bounding() {
-		if slices.Contains(keep, c) {
-			continue
-		}
-		if err := everyThread(unix.SYS_PRCTL, unix.PR_CAPBSET_DROP, uintptr(c), 0); err != nil {
-			return fmt.Errorf("drop %v: %w", c, err)
-		}
-	}
-	return nil
-}
 
 // becomeNobody gives up the user root, and its groups.
 func becomeNobody() error {
@@ -128,24 +114,10 @@ func permitted() (out []Capability, err error) {
 	return out, nil
 }
 
-// bounding returns the calling thread's bounding set.
-func bounding() (out []Capability) {
-	for c := range Capability(lastCapability + 1) {
-		set, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, uintptr(c), 0, 0, 0)
-		if err != nil {
-			break // the kernel knows no more
-		}
-		if set == 1 {
-			out = append(out, c)
-		}
-	}
-	return out
-}
-
 // Present tells what is in force for the calling thread, of which the kernel
 // tells: not whether there is Landlock.
 func Present() State {
-	s := State{PID: os.Getpid(), User: os.Geteuid(), Bounding: bounding()}
+	s := State{PID: os.Getpid(), User: os.Geteuid()}
 	s.Held, _ = permitted()
 	set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
 	s.NoNewPrivs = err == nil && set == 1

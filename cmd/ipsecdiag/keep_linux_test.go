@@ -67,9 +67,8 @@ func TestWatchIsTwoProcesses(t *testing.T) {
 	ns := namespace(t)
 	w := startBoth(t, exec.Command(program, "watch", "lo", "--netns", ns, "--verbose"))
 	holdsNothing(t, w.Process.Pid, "65534")
-	held(t, w.Process.Pid, map[string]string{"CapBnd": noCapability})
 	held(t, w.keeper, map[string]string{
-		"Uid": "0", "Gid": "0", "CapInh": noCapability, "CapPrm": netAdmin, "CapEff": netAdmin, "CapBnd": netAdmin,
+		"Uid": "0", "Gid": "0", "CapInh": noCapability, "CapPrm": netAdmin, "CapEff": netAdmin,
 		"CapAmb": noCapability, "NoNewPrivs": "1", "Seccomp": "2",
 	})
 	said := w.stderr.String()

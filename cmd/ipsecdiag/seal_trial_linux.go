@@ -87,6 +87,24 @@ var keeperTrials = map[string]func() error{
 	"become somebody else":     func() error { return call(unix.SYS_SETRESUID, 12345, 12345, 12345) },
 	"give a file away":         func() error { return unix.Fchownat(unix.AT_FDCWD, "/", 12345, 12345, 0) },
 	"gain capabilities":        gainMore,
+	"start what gains some":    startGaining,
+}
+
+// startGaining starts a program as root, which without no_new_privs would have all
+// capabilities.
+func startGaining() error {
+	has, err := exec.Command("grep", "^Cap\\(Prm\\|Eff\\):", "/proc/self/status").Output()
+	if err != nil {
+		return err
+	}
+	var permitted, effective uint64
+	if _, err := fmt.Sscanf(string(has), "CapPrm:\t%x\nCapEff:\t%x\n", &permitted, &effective); err != nil {
+		return err
+	}
+	if (permitted|effective)&^(1<<unix.CAP_NET_ADMIN) == 0 {
+		return unix.EPERM
+	}
+	return fmt.Errorf("it has %x, %x", permitted, effective)
 }
 
 func gainMore() error {
