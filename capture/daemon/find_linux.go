@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipsecdiag/capture/netns"
+	"ipsecdiag/capture/procfs"
 )
 
 // errRefused: a socket's file is there, and nobody listens.
@@ -76,7 +77,7 @@ const maxSockets = 1 << 20
 //
 //	Num RefCount Protocol Flags Type St Inode Path
 func (k kind) listening(table string) (path string, inode uint64, err error) {
-	file, err := os.Open(table)
+	file, err := procfs.Open(table)
 	if err != nil {
 		return "", 0, err
 	}

@@ -15,6 +15,7 @@ import (
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/capture/netns"
+	"ipsecdiag/capture/procfs"
 
 	"golang.org/x/sys/unix"
 )
@@ -133,7 +134,7 @@ func (p proc) acquireSockets() ([]acquireSocket, error) {
 
 // table calls f with the fields of every line.
 func (p proc) table(name string, f func(fields []string)) error {
-	file, err := os.Open(p.net(name))
+	file, err := procfs.Open(p.net(name))
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"ipsecdiag/capture/procfs"
 )
 
 // proc is a /proc file system, or a tree of files that stands for one.
@@ -31,7 +33,7 @@ func (p proc) counters() (map[string]uint64, error) {
 
 // addCounters reads lines of a name and a number.
 func (p proc) addCounters(out map[string]uint64, file string, want func(name string) bool) error {
-	b, err := os.ReadFile(p.net(file))
+	b, err := procfs.Read(p.net(file))
 	if err != nil {
 		return err
 	}
@@ -86,7 +88,7 @@ func (p proc) sysctls(patterns ...sysctlPattern) (map[string]string, error) {
 	var first error
 	for _, pat := range patterns {
 		for _, file := range expand(filepath.Join(string(p), "sys"), strings.Split(pat.glob, "/")) {
-			b, err := os.ReadFile(file)
+			b, err := procfs.Read(file)
 			if err != nil && !errors.Is(err, fs.ErrNotExist) && first == nil {
 				first = err
 			}
