@@ -68,7 +68,7 @@ type counter struct {
 	flows4    *ebpf.Map // countKey4 to a countSlots for each processor
 	flows6    *ebpf.Map // countKey to the same
 	interval  *ebpf.Map // its only value is the number of the interval
-	latest    *ebpf.Map // its only value is the last interval in which a frame was counted
+	latest    *ebpf.Map // its only value is a latestIntervals
 	devices   *ebpf.Map // interface index to deviceKind
 	program   *ebpf.Program
 	processor int // how many there may be
@@ -123,7 +123,7 @@ func (c *counter) load() (err error) {
 		{&c.flows6, ebpf.MapSpec{Name: "ipsec_flows6", Type: ebpf.PerCPUHash, KeySize: keySize, ValueSize: slotsSize,
 			MaxEntries: uint32(c.opt.keys), Flags: unix.BPF_F_NO_PREALLOC}},
 		{&c.interval, ebpf.MapSpec{Name: "ipsec_interval", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
-		{&c.latest, ebpf.MapSpec{Name: "ipsec_latest", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
+		{&c.latest, ebpf.MapSpec{Name: "ipsec_latest", Type: ebpf.Array, KeySize: 4, ValueSize: latestSize, MaxEntries: 1}},
 		{&c.devices, ebpf.MapSpec{Name: "ipsec_devices", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 4096,
 			Flags: unix.BPF_F_NO_PREALLOC}},
 	}
@@ -170,26 +170,45 @@ func (c *counter) tell(index int, kind deviceKind) error {
 	return c.devices.Put(uint32(index), uint32(kind))
 }
 
+// latestIntervals are the last intervals in which a frame was counted, the even one
+// and the odd one. A program that is late with the last interval takes nothing away
+// of what another one says of this.
+type latestIntervals [2]uint64
+
+const latestSize = 16
+
 // read ends the interval and hands on what was counted in it, with times in
-// nanoseconds since 1970. quiet says that a new counter is due: most keys have
-// had no packet.
+// nanoseconds since 1970. One in which nothing was counted goes on. quiet says that a
+// new counter is due: most keys have had no packet.
 func (c *counter) read(hand func(*countKey, *countSum)) (quiet bool, err error) {
-	over := c.number
-	if err := c.begin(over + 1); err != nil {
-		return false, err
-	}
-	if err := awaitPrograms(); err != nil {
-		return false, err
+	var latest latestIntervals
+	if err := c.latest.Lookup(uint32(0), &latest); err != nil {
+		return false, fmt.Errorf("read the kernel's counts of flows: %w", err)
 	}
 	active := 0
-	var latest uint64
-	if err := c.latest.Lookup(uint32(0), &latest); err != nil {
-		return false, err
-	}
-	if latest >= over { // else there is nothing to look for
-		active, err = c.readKeys(over, hand)
+	if over := c.number; latest[over%2] == over {
+		active, err = c.readInterval(over, hand)
 	}
 	return c.known-active > max(active, min(quietKeys, c.opt.keys/2)), err
+}
+
+// readLast hands on what was counted since the last read, by a program too that was
+// still running when the counter was taken off its socket.
+func (c *counter) readLast(hand func(*countKey, *countSum)) error {
+	_, err := c.readInterval(c.number, hand)
+	return err
+}
+
+// readInterval ends an interval, waits for what is still counted in it, and hands it
+// on.
+func (c *counter) readInterval(over uint64, hand func(*countKey, *countSum)) (active int, err error) {
+	if err := c.begin(over + 1); err != nil {
+		return 0, err
+	}
+	if err := awaitPrograms(); err != nil {
+		return 0, err
+	}
+	return c.readKeys(over, hand)
 }
 
 // readKeys hands on the keys that had packets in an interval, and counts them.

@@ -151,8 +151,8 @@ func (c *counting) forget(gone func(index int) bool) {
 // read adds what was counted since the last read to the meter. Frames come out of
 // the ring late, and the first ones of a key are handed up: while they are still
 // to come, what was counted after them waits for the next read, so that a flow
-// begins with its first packet.
-func (c *counting) read(fd int, meter *FlowMeter, originOf func(index int) *analyze.Origin) error {
+// begins with its first packet. After the last read none is to come.
+func (c *counting) read(fd int, meter *FlowMeter, originOf func(index int) *analyze.Origin, last bool) error {
 	if c.counter == nil {
 		return nil
 	}
@@ -165,6 +165,11 @@ func (c *counting) read(fd int, meter *FlowMeter, originOf func(index int) *anal
 			return
 		}
 		meter.AddCounted(key, dir, origin, s)
+	}
+	if last {
+		err := c.counter.readLast(hand)
+		c.release(meter, originOf)
+		return err
 	}
 	quiet, err := c.counter.read(hand)
 	if err == nil && quiet {
@@ -194,7 +199,7 @@ func (c *counting) renew(fd int, hand func(*countKey, *countSum)) error {
 		return fmt.Errorf("renew the kernel's counts of flows: %w", err)
 	}
 	c.counter, c.spare = fresh, old
-	if _, err := old.read(hand); err != nil {
+	if err := old.readLast(hand); err != nil {
 		return err
 	}
 	return old.empty()
