@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/capture/beat"
 	"ipsecdiag/capture/confine"
 	"ipsecdiag/capture/kernel"
 	"ipsecdiag/capture/netns"
@@ -41,7 +42,7 @@ func LiveClear(ctx context.Context, opt ClearOptions) iter.Seq2[analyze.Event, e
 		defer l.close()
 		for l.step(ctx) {
 			if now := time.Now(); !now.Before(l.due) {
-				l.due = now.Add(liveInterval)
+				l.due = beat.Next(now, liveInterval)
 				l.follow()
 				told, unsure := l.meter.flush(now.UnixNano())
 				for _, c := range slices.Concat(told, l.nat.changed(unsure, now)) {

@@ -11,6 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/capture/await"
+	"ipsecdiag/capture/beat"
 	"ipsecdiag/capture/kernel"
 )
 
@@ -62,7 +64,7 @@ type live struct {
 	links    *kernel.LinkReader // nil where one interface is watched
 	counting counting
 	socket   *packetSocket
-	waker    *waker
+	waiter   *await.Poller
 	framer   framer
 	sorter   liveSorter
 	due      time.Time // of the next look after things
@@ -74,7 +76,7 @@ type live struct {
 
 // run reads blocks and looks after things until the stream ends.
 func (l *live) run() error {
-	l.due = time.Now().Add(liveInterval)
+	l.due = beat.Next(time.Now(), liveInterval)
 	for l.ctx.Err() == nil && !l.stopped {
 		if err := l.step(); err != nil {
 			return err
@@ -90,7 +92,7 @@ func (l *live) run() error {
 func (l *live) whatIsDue(now time.Time) error {
 	switch {
 	case !now.Before(l.due):
-		l.due = now.Add(liveInterval)
+		l.due = beat.Next(now, liveInterval)
 		return l.lookAfter(now)
 	case l.sources.missing() && !now.Before(l.seek):
 		return l.follow(now)
@@ -124,8 +126,11 @@ func (l *live) wait() error {
 	if l.sources.missing() && l.seek.Before(until) {
 		until = l.seek
 	}
-	events, err := l.waker.wait(l.socket.fd, time.Until(until))
-	if events&(unix.POLLERR|unix.POLLHUP) != 0 {
+	ready, err := l.waiter.Wait(time.Until(until), l.socket.fd)
+	if l.ctx.Err() != nil {
+		return nil // the stream ends
+	}
+	if len(ready) > 0 && ready[0].Events&(unix.POLLERR|unix.POLLHUP) != 0 {
 		l.socket.clearError()
 		if soon := time.Now().Add(liveInterval / 10); soon.Before(l.due) {
 			l.due = soon

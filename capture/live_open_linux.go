@@ -5,6 +5,7 @@ import (
 	"errors"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/capture/await"
 	"ipsecdiag/capture/kernel"
 	"ipsecdiag/capture/netns"
 )
@@ -18,7 +19,7 @@ func openLive(ctx context.Context, opt LiveOptions) (*live, error) {
 	l := &live{ctx: ctx, opt: opt, sorter: liveSorter{meter: NewFlowMeter(opt.Flows)}}
 	err := netns.Do(opt.Netns, l.openSockets)
 	if err == nil {
-		l.waker, err = newWaker(ctx)
+		l.waiter, err = await.New(ctx)
 	}
 	if err != nil {
 		l.close()
@@ -96,8 +97,8 @@ func (l *live) relate() {
 
 // close gives everything back that openLive took.
 func (l *live) close() {
-	if l.waker != nil {
-		l.waker.close()
+	if l.waiter != nil {
+		l.waiter.Close()
 	}
 	if l.socket != nil {
 		l.socket.close()

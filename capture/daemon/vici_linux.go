@@ -228,9 +228,14 @@ var errEnded = errors.New("it has ended")
 
 // run takes events until the daemon ends or does not answer.
 func (s *viciSession) run() error {
-	tick := time.NewTicker(askSettle)
-	defer tick.Stop()
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
+		var due <-chan time.Time // of a quiet daemon nothing is
+		if wait, ok := s.wait(time.Now()); ok {
+			timer.Reset(wait)
+			due = timer.C
+		}
 		select {
 		case <-s.ctx.Done():
 			return s.ctx.Err()
@@ -242,7 +247,7 @@ func (s *viciSession) run() error {
 				s.lost++ // and perhaps more: what comes while the queue is full is gone
 			}
 			s.event(&e)
-		case now := <-tick.C:
+		case now := <-due:
 			s.account()
 			if s.due.IsZero() || now.Before(s.due) || now.Before(s.next) {
 				continue
@@ -252,6 +257,18 @@ func (s *viciSession) run() error {
 			}
 		}
 	}
+}
+
+// wait returns how long nothing has to be done but to take events; ok is false where
+// that is until the next one.
+func (s *viciSession) wait(now time.Time) (wait time.Duration, ok bool) {
+	if s.due.IsZero() {
+		return 0, false
+	}
+	if s.lost > 0 { // that is told first
+		return max(s.due.Sub(now), 0), true
+	}
+	return max(s.due.Sub(now), s.next.Sub(now), 0), true
 }
 
 // ask asks what has changed.

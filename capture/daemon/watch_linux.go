@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"ipsecdiag/analyze"
+	"ipsecdiag/capture/beat"
 )
 
 // eventQueue is how many events may wait for the consumer.
@@ -70,7 +71,8 @@ func follow(t *teller, path string, ask func(*teller) error) {
 	}
 	warned, retry := "", retryFirst
 	for t.ctx.Err() == nil {
-		wait := lookEvery
+		now := time.Now()
+		wait := beat.Next(now, lookEvery).Sub(now)
 		if err := ask(t); !errors.Is(err, ErrNotThere) {
 			heard := t.heard
 			t.silent(err)

@@ -67,7 +67,7 @@ func (h *Handle) do(ctx context.Context, what string, f func(*waiter) error) err
 		if err != nil {
 			return err
 		}
-		defer w.close()
+		defer w.Close()
 		return f(w)
 	})
 	if err != nil {

@@ -24,7 +24,7 @@ func OpenLinks(ctx context.Context, o Options) (*LinkReader, error) {
 			return err
 		}
 		if w.socket, err = openSocket(unix.NETLINK_ROUTE); err != nil {
-			w.close()
+			w.Close()
 		}
 		return err
 	})
@@ -46,5 +46,5 @@ func (r *LinkReader) Links() ([]analyze.Link, error) {
 // Close closes the socket.
 func (r *LinkReader) Close() {
 	r.w.socket.close()
-	r.w.close()
+	r.w.Close()
 }

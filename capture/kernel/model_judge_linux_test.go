@@ -296,7 +296,7 @@ func (w *wire) policies() ([]spd.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer wait.close()
+	defer wait.Close()
 	return dumpPolicies(wait)
 }
 

@@ -253,12 +253,12 @@ func (ns *testNS) watch(o Options) *watching {
 		w.done <- last
 	}()
 	ns.t.Cleanup(func() { cancel(); <-w.done })
-	await(w, "first snapshot", func(e *analyze.Snapshot) bool { return true })
+	awaitEvent(w, "first snapshot", func(e *analyze.Snapshot) bool { return true })
 	return w
 }
 
-// await returns the next event of that kind that fits.
-func await[E analyze.Event](w *watching, what string, fits func(E) bool) E {
+// awaitEvent returns the next event of that kind that fits.
+func awaitEvent[E analyze.Event](w *watching, what string, fits func(E) bool) E {
 	w.t.Helper()
 	limit := time.After(patience)
 	var seen []string

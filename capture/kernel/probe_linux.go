@@ -172,7 +172,7 @@ func awaitPacket(w *waiter, fd int, within time.Duration, fits func([]byte, unix
 		if left <= 0 {
 			return false, nil
 		}
-		ready, err := w.wait([]int{fd}, left)
+		ready, err := w.Wait(left, fd)
 		if err != nil {
 			return false, err
 		}

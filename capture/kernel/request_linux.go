@@ -57,18 +57,34 @@ func ask(w *waiter, q request, f func([]byte) error) (err error) {
 	}
 	a := answers{request: q, seq: req.Seq, f: f}
 	for !a.done {
-		ready, err := w.wait([]int{s.fd}, answerWithin)
+		if err := receiveWithin(w, s, a.take); err != nil {
+			return err
+		}
+	}
+	return a.err
+}
+
+// receiveWithin receives a piece of an answer. The kernel has most pieces ready
+// before they are asked for: it makes them in send, and in the recv before.
+func receiveWithin(w *waiter, s *socket, f func(message)) error {
+	for {
+		err := s.receive(f)
+		switch {
+		case err == nil:
+			return w.ctx.Err()
+		case errors.Is(err, unix.EINTR):
+			continue
+		case !errors.Is(err, unix.EAGAIN):
+			return err
+		}
+		ready, err := w.Wait(answerWithin, s.fd)
 		if err != nil {
 			return err
 		}
 		if len(ready) == 0 {
 			return fmt.Errorf("no answer from the kernel in %s", answerWithin)
 		}
-		if err := s.receive(a.take); err != nil && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
-			return err
-		}
 	}
-	return a.err
 }
 
 // answers follows one request's answers to their end.

@@ -23,7 +23,7 @@ func Snapshot(ctx context.Context, o Options) (s *analyze.Snapshot, err error) {
 		if err != nil {
 			return err
 		}
-		defer w.close()
+		defer w.Close()
 		s, err = newReader(o, w).snapshot()
 		return err
 	})

@@ -21,7 +21,7 @@ func TestIntegrationAutoLeavesNoTrace(t *testing.T) {
 		t.Errorf("warned %q", s)
 	}
 	ns.udp("fd00::2")
-	await(w, "lost packet", func(e *analyze.Counters) bool { return e.Values["XfrmOutNoStates"] > 0 })
+	awaitEvent(w, "lost packet", func(e *analyze.Counters) bool { return e.Values["XfrmOutNoStates"] > 0 })
 	if n := ns.larval(); n != 0 {
 		t.Errorf("%d larval SAs", n)
 	}
@@ -37,30 +37,30 @@ func TestIntegrationAutoFollowsDaemon(t *testing.T) {
 	w := ns.watch(Options{})
 
 	stopMonitor := ns.monitor() // is no daemon
-	await(w, "monitor", func(e *analyze.Daemon) bool { return len(e.Listeners) == 1 && e.Listeners[0].Monitor })
+	awaitEvent(w, "monitor", func(e *analyze.Daemon) bool { return len(e.Listeners) == 1 && e.Listeners[0].Monitor })
 	if n := ns.acquireGroup(); n != 1 {
 		t.Errorf("%d sockets in the ACQUIRE group beside ip xfrm monitor, want 1", n)
 	}
 	stopMonitor()
 
 	stop := ns.daemon()
-	await(w, "daemon", func(e *analyze.Daemon) bool { return len(e.Listeners) == 1 && !e.Listeners[0].Monitor })
+	awaitEvent(w, "daemon", func(e *analyze.Daemon) bool { return len(e.Listeners) == 1 && !e.Listeners[0].Monitor })
 	eventually(t, "joined the group", func() bool { return ns.acquireGroup() == 2 })
 	ns.udp("fd00::2")
-	a := await(w, "ACQUIRE", func(*analyze.Acquire) bool { return true })
+	a := awaitEvent(w, "ACQUIRE", func(*analyze.Acquire) bool { return true })
 	if a.Src.String() != "fd00::1" || a.Dst.String() != "fd00::2" || a.Proto != spd.ProtoESP || a.Sequence == 0 ||
 		a.Selector.Proto != spd.ProtoUDP || a.Selector.DstPort != 9 || a.Policy.Selector.Dst.String() != "fd00::2/128" ||
 		len(a.Policy.Templates) != 1 || a.Policy.Direction != spd.Out {
 		t.Errorf("ACQUIRE %+v", a)
 	}
-	await(w, "larval SA", func(e *analyze.SAChange) bool { return e.Change == analyze.Added && e.SA.Larval() })
+	awaitEvent(w, "larval SA", func(e *analyze.SAChange) bool { return e.Change == analyze.Added && e.SA.Larval() })
 
 	stop()
-	await(w, "end of the daemon", func(e *analyze.Daemon) bool { return len(e.Listeners) == 0 })
+	awaitEvent(w, "end of the daemon", func(e *analyze.Daemon) bool { return len(e.Listeners) == 0 })
 	eventually(t, "left the group", func() bool { return ns.acquireGroup() == 0 })
 	ns.ip("xfrm state flush")
 	ns.udp("fd00::2")
-	await(w, "lost packet", func(e *analyze.Counters) bool { return e.Values["XfrmOutNoStates"] > 0 })
+	awaitEvent(w, "lost packet", func(e *analyze.Counters) bool { return e.Values["XfrmOutNoStates"] > 0 })
 	if n := ns.larval(); n != 0 {
 		t.Errorf("%d larval SAs after the daemon is gone", n)
 	}
@@ -76,7 +76,7 @@ func TestIntegrationAutoLeavesAtOnce(t *testing.T) {
 		t.Fatalf("%d sockets in the ACQUIRE group, want the daemon's and ours", n)
 	}
 	stop()
-	await(w, "end of the daemon", func(e *analyze.Daemon) bool { return len(e.Listeners) == 0 })
+	awaitEvent(w, "end of the daemon", func(e *analyze.Daemon) bool { return len(e.Listeners) == 0 })
 	eventually(t, "left the group", func() bool { return ns.acquireGroup() == 0 })
 }
 
@@ -94,11 +94,11 @@ func TestIntegrationLarvalSAsWithoutJoining(t *testing.T) {
 	larval := func(c analyze.Change) func(e *analyze.SAChange) bool {
 		return func(e *analyze.SAChange) bool { return e.Change == c && e.SA.Larval() && e.SA.ReqID == 1 }
 	}
-	await(w, "larval SA", larval(analyze.Added))
+	awaitEvent(w, "larval SA", larval(analyze.Added))
 	ns.ip("xfrm state allocspi src fd00::2 dst fd00::1 proto esp mode transport reqid 4 min 0x100 max 0x100")
-	await(w, "reserved SPI", func(e *analyze.SAChange) bool { return e.Change == analyze.Added && e.SA.Reserved() })
+	awaitEvent(w, "reserved SPI", func(e *analyze.SAChange) bool { return e.Change == analyze.Added && e.SA.Reserved() })
 	ns.ip("xfrm state delete src fd00::2 dst fd00::1 proto esp spi 0x100")
-	await(w, "deleted SPI", func(e *analyze.SAChange) bool { return e.Change == analyze.Deleted && e.SA.Reserved() })
+	awaitEvent(w, "deleted SPI", func(e *analyze.SAChange) bool { return e.Change == analyze.Deleted && e.SA.Reserved() })
 }
 
 func TestIntegrationLarvalSAExpires(t *testing.T) {
@@ -110,8 +110,8 @@ func TestIntegrationLarvalSAExpires(t *testing.T) {
 		t.Errorf("warned %q", s)
 	}
 	ns.udp("fd00::2")
-	await(w, "ACQUIRE", func(*analyze.Acquire) bool { return true })
-	e := await(w, "expiry", func(e *analyze.Expire) bool { return e.Hard })
+	awaitEvent(w, "ACQUIRE", func(*analyze.Acquire) bool { return true })
+	e := awaitEvent(w, "expiry", func(e *analyze.Expire) bool { return e.Hard })
 	if e.SA == nil || e.Policy != nil || !e.SA.Larval() || e.SA.ReqID != 1 {
 		t.Errorf("expiry %+v", e)
 	}

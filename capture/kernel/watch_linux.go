@@ -10,6 +10,7 @@ import (
 
 	"ipsecdiag/analyze"
 	"ipsecdiag/analyze/spd"
+	"ipsecdiag/capture/beat"
 	"ipsecdiag/capture/netns"
 
 	"golang.org/x/sys/unix"
@@ -98,7 +99,7 @@ func watch(ctx context.Context, o Options, out chan<- analyze.Event) error {
 	if err != nil {
 		return err
 	}
-	defer waiter.close()
+	defer waiter.Close()
 	w := &watcher{reader: newReader(o, waiter), out: out}
 	defer w.closeSockets()
 	if err := w.open(); err != nil {
@@ -107,7 +108,7 @@ func watch(ctx context.Context, o Options, out chan<- analyze.Event) error {
 	if err := w.renew(); err != nil {
 		return err
 	}
-	w.nextPoll = time.Now().Add(o.Poll)
+	w.nextPoll = beat.Next(time.Now(), o.Poll)
 	for {
 		if err := w.step(); err != nil {
 			return err
@@ -117,17 +118,17 @@ func watch(ctx context.Context, o Options, out chan<- analyze.Event) error {
 
 // step waits for the next thing and does it.
 func (w *watcher) step() error {
-	ready, err := w.w.wait(w.fds(), time.Until(w.nextDue()))
+	ready, err := w.w.Wait(time.Until(w.nextDue()), w.fds()...)
 	if err != nil {
 		return err
 	}
-	for _, fd := range ready {
-		if err := w.readable(fd); err != nil {
+	for _, r := range ready {
+		if err := w.readable(r.FD); err != nil {
 			return err
 		}
 	}
 	if now := time.Now(); !now.Before(w.nextPoll) {
-		w.nextPoll = now.Add(w.o.Poll)
+		w.nextPoll = beat.Next(now, w.o.Poll)
 		if err := w.poll(); err != nil {
 			return err
 		}

@@ -159,7 +159,7 @@ func TestIntegrationKernelWithoutXFRM(t *testing.T) {
 		t.Errorf("warned %q", warned)
 	}
 	ns.udp("fd00::5")
-	await(w, "INCOMPLETE", func(e *analyze.NeighborChange) bool { return e.Neighbor.State == "INCOMPLETE" })
+	awaitEvent(w, "INCOMPLETE", func(e *analyze.NeighborChange) bool { return e.Neighbor.State == "INCOMPLETE" })
 	s := ns.snapshot()
 	if len(s.Links) == 0 || len(s.Policies) > 0 || !slices.ContainsFunc(s.Missing, func(m string) bool {
 		return strings.HasPrefix(m, analyze.PartPolicies+": ") && strings.Contains(m, "CONFIG_XFRM_USER is off")

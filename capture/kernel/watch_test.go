@@ -33,7 +33,7 @@ func TestIntegrationWatchPolicies(t *testing.T) {
 	}
 	before := time.Now()
 	ns.ip("xfrm policy add " + espPolicy + " priority 5" + espTemplate)
-	e := await(w, "added policy", is(analyze.Added, 5))
+	e := awaitEvent(w, "added policy", is(analyze.Added, 5))
 	if e.Time.Before(before) || e.Time.After(time.Now()) || e.Time.Location() != time.UTC {
 		t.Errorf("time %s", e.Time)
 	}
@@ -41,22 +41,22 @@ func TestIntegrationWatchPolicies(t *testing.T) {
 		t.Errorf("origin %+v", e.Origin)
 	}
 	ns.ip("xfrm policy update " + espPolicy + " priority 6" + espTemplate)
-	await(w, "updated policy", is(analyze.Updated, 6))
+	awaitEvent(w, "updated policy", is(analyze.Updated, 6))
 	ns.ip("xfrm policy delete " + espPolicy)
-	await(w, "deleted policy", is(analyze.Deleted, 6))
+	awaitEvent(w, "deleted policy", is(analyze.Deleted, 6))
 
 	ns.ip("xfrm policy setdefault in block")
-	await(w, "default action", func(e *analyze.PolicyChange) bool {
+	awaitEvent(w, "default action", func(e *analyze.PolicyChange) bool {
 		return e.Defaults != nil && *e.Defaults == spd.Defaults{In: spd.Block}
 	})
 	ns.ip("xfrm policy add " + espPolicy + " ptype sub" + espTemplate)
 	ns.ip("xfrm policy flush ptype sub")
-	await(w, "flushed policies", func(e *analyze.PolicyChange) bool {
+	awaitEvent(w, "flushed policies", func(e *analyze.PolicyChange) bool {
 		return e.Change == analyze.Flushed && e.Policy.Type == spd.Sub
 	})
 	ns.ip("xfrm state allocspi src fd00::2 dst fd00::1 proto ah mode transport reqid 4 min 0x100 max 0x100")
 	ns.ip("xfrm state flush proto ah")
-	await(w, "flushed SAs", func(e *analyze.SAChange) bool {
+	awaitEvent(w, "flushed SAs", func(e *analyze.SAChange) bool {
 		return e.Change == analyze.Flushed && e.SA.Proto == spd.ProtoAH
 	})
 }
@@ -65,7 +65,7 @@ func TestIntegrationWatchPolicyExpires(t *testing.T) {
 	ns := newNS(t)
 	w := ns.watch(Options{})
 	ns.ip("xfrm policy add " + espPolicy + " limit time-hard 1" + espTemplate)
-	e := await(w, "hard expiry", func(e *analyze.Expire) bool { return e.Hard })
+	e := awaitEvent(w, "hard expiry", func(e *analyze.Expire) bool { return e.Hard })
 	if e.Policy == nil || e.SA != nil || e.Policy.Selector.Dst.String() != "fd00::2/128" {
 		t.Errorf("expiry %+v", e)
 	}
@@ -80,15 +80,15 @@ func TestIntegrationWatchNeighbors(t *testing.T) {
 			return e.Neighbor.Addr == netip.MustParseAddr("fd00::5") && e.Neighbor.State == state
 		}
 	}
-	await(w, "INCOMPLETE", states("INCOMPLETE"))
-	await(w, "FAILED", states("FAILED"))
+	awaitEvent(w, "INCOMPLETE", states("INCOMPLETE"))
+	awaitEvent(w, "FAILED", states("FAILED"))
 	ns.ip("neigh replace fd00::5 lladdr 02:00:00:00:00:05 dev ve0 nud permanent")
-	e := await(w, "PERMANENT", states("PERMANENT"))
+	e := awaitEvent(w, "PERMANENT", states("PERMANENT"))
 	if e.Change != analyze.Updated || e.Neighbor.LinkAddr != "02:00:00:00:00:05" {
 		t.Errorf("change %+v", e)
 	}
 	ns.ip("neigh del fd00::5 dev ve0")
-	await(w, "deletion", func(e *analyze.NeighborChange) bool { return e.Change == analyze.Deleted })
+	awaitEvent(w, "deletion", func(e *analyze.NeighborChange) bool { return e.Change == analyze.Deleted })
 }
 
 func TestIntegrationWatchCounters(t *testing.T) {
@@ -96,7 +96,7 @@ func TestIntegrationWatchCounters(t *testing.T) {
 	ns.ip("xfrm policy add " + espPolicy + espTemplate)
 	w := ns.watch(Options{})
 	ns.udp("fd00::2")
-	e := await(w, "XfrmOutNoStates", func(e *analyze.Counters) bool { return e.Values["XfrmOutNoStates"] > 0 })
+	e := awaitEvent(w, "XfrmOutNoStates", func(e *analyze.Counters) bool { return e.Values["XfrmOutNoStates"] > 0 })
 	if _, ok := e.Values["XfrmInNoStates"]; ok {
 		t.Error("a counter that did not change is told")
 	}
@@ -106,7 +106,7 @@ func TestIntegrationWatchRenewsSnapshot(t *testing.T) {
 	ns := newNS(t).withLink()
 	w := ns.watch(Options{})
 	ns.ip("addr add fd00:77::1/64 dev ve0")
-	await(w, "new address", func(s *analyze.Snapshot) bool {
+	awaitEvent(w, "new address", func(s *analyze.Snapshot) bool {
 		for _, a := range s.Addresses {
 			if a.Prefix.String() == "fd00:77::1/64" {
 				return true
@@ -115,13 +115,13 @@ func TestIntegrationWatchRenewsSnapshot(t *testing.T) {
 		return false
 	})
 	ns.sysctl("net/core/xfrm_larval_drop", "0")
-	await(w, "setting", func(s *analyze.Snapshot) bool { return s.Sysctls["net.core.xfrm_larval_drop"] == "0" })
+	awaitEvent(w, "setting", func(s *analyze.Snapshot) bool { return s.Sysctls["net.core.xfrm_larval_drop"] == "0" })
 	stop := ns.bypassSocket()
-	await(w, "socket policy", func(s *analyze.Snapshot) bool {
+	awaitEvent(w, "socket policy", func(s *analyze.Snapshot) bool {
 		return len(s.Policies) == 1 && s.Policies[0].Socket && s.Policies[0].Direction == spd.Out && s.Policies[0].Bypass()
 	})
 	stop()
-	await(w, "end of the socket policy", func(s *analyze.Snapshot) bool { return len(s.Policies) == 0 })
+	awaitEvent(w, "end of the socket policy", func(s *analyze.Snapshot) bool { return len(s.Policies) == 0 })
 }
 
 // bypassSocket opens a socket with a policy of its own, as IKE daemons do
@@ -199,7 +199,7 @@ func TestIntegrationManySAs(t *testing.T) {
 	}
 	w := ns.watch(Options{})
 	ns.ip("xfrm policy add " + espPolicy + espTemplate)
-	await(w, "policy", func(e *analyze.PolicyChange) bool { return true })
+	awaitEvent(w, "policy", func(e *analyze.PolicyChange) bool { return true })
 }
 
 // TestIntegrationWatchWithoutPrivilege goes on with what may be read.
@@ -220,7 +220,7 @@ func TestIntegrationWatchWithoutPrivilege(t *testing.T) {
 		})
 	}()
 	w := &watching{t: t, events: out}
-	s := await(w, "snapshot", func(*analyze.Snapshot) bool { return true })
+	s := awaitEvent(w, "snapshot", func(*analyze.Snapshot) bool { return true })
 	if len(s.Missing) == 0 || len(s.Links) == 0 {
 		t.Errorf("missing %q, links %v", s.Missing, s.Links)
 	}
@@ -228,9 +228,9 @@ func TestIntegrationWatchWithoutPrivilege(t *testing.T) {
 		t.Errorf("warned %q", got)
 	}
 	ns.udp("fd00::5")
-	await(w, "INCOMPLETE", func(e *analyze.NeighborChange) bool { return e.Neighbor.State == "INCOMPLETE" })
+	awaitEvent(w, "INCOMPLETE", func(e *analyze.NeighborChange) bool { return e.Neighbor.State == "INCOMPLETE" })
 	ns.daemon()
-	await(w, "daemon", func(e *analyze.Daemon) bool { return len(e.Listeners) == 1 })
+	awaitEvent(w, "daemon", func(e *analyze.Daemon) bool { return len(e.Listeners) == 1 })
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Errorf("ended with %v", err)
