@@ -20,9 +20,9 @@
 //   - The counts are per processor, so that nobody waits and no sum is torn.
 //     Each has two slots: while one interval is read, the next one is written
 //     in the other. Between the two we wait until no program runs any more that
-//     began in the old interval (membarrier(2)). Nothing is ever deleted from
-//     the map; when too many of its keys have gone quiet, another program with
-//     an empty map takes over, and the old one is read once more.
+//     began in the old interval (membarrier(2)). Nothing is ever deleted from a
+//     map in which is counted; when too many of its keys have gone quiet, the
+//     next interval is counted in another, and then the old one is emptied.
 //
 // What this leaves to rules is the same Flow events as ever. Beyond the first frames
 // none is handed up as a sample now and then, for it could tell them nothing: of
@@ -65,19 +65,36 @@ type counterOptions struct {
 // counter is a program on a packet socket that counts flows, with its maps.
 type counter struct {
 	opt       counterOptions
-	flows4    *ebpf.Map // countKey4 to a countSlots for each processor
-	flows6    *ebpf.Map // countKey to the same
-	interval  *ebpf.Map // its only value is the number of the interval
+	rooms     [2]countRoom
+	interval  *ebpf.Map // its only value is a countInterval
 	latest    *ebpf.Map // its only value is a latestIntervals
 	devices   *ebpf.Map // interface index to deviceKind
 	program   *ebpf.Program
 	processor int // how many there may be
-	number    uint64
-	known     int          // keys at the last read
+	now       countInterval
+	quiet     bool         // most keys had no packet when they were last read
 	keys4     []countKey4  // room for a read
 	keys      []countKey   // the same
 	slots     []countSlots // as many for each key as there are processors
 }
+
+// countRoom is where flows are counted. There are two, of which one is empty.
+type countRoom struct {
+	flows4 *ebpf.Map // countKey4 to a countSlots for each processor
+	flows6 *ebpf.Map // countKey to the same
+}
+
+// countInterval is the number of an interval, and in its highest bit in which room
+// is counted: a program reads both at once.
+type countInterval uint64
+
+const secondRoom countInterval = 1 << 63
+
+// room returns which room is counted in.
+func (i countInterval) room() int { return int(i >> 63) }
+
+// slot returns which of a key's slots is counted in.
+func (i countInterval) slot() int { return int(i & 1) }
 
 // newCounter loads a program; the error says what the kernel lacks or refuses.
 func newCounter(opt counterOptions) (*counter, error) {
@@ -88,7 +105,7 @@ func newCounter(opt counterOptions) (*counter, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &counter{opt: opt, processor: n, number: 1}
+	c := &counter{opt: opt, processor: n, now: 1}
 	most := min(maxCountedKeys, maxCountedMemory/(keySize+n*slotsSize))
 	if c.opt.keys == 0 || c.opt.keys > most {
 		c.opt.keys = most
@@ -114,14 +131,18 @@ func lockMemory() error {
 
 func (c *counter) load() (err error) {
 	c.close() // what an earlier try has made
+	flows := func(name string, key uint32) ebpf.MapSpec {
+		return ebpf.MapSpec{Name: name, Type: ebpf.PerCPUHash, KeySize: key, ValueSize: slotsSize,
+			MaxEntries: uint32(c.opt.keys), Flags: unix.BPF_F_NO_PREALLOC}
+	}
 	spec := []struct {
 		to   **ebpf.Map
 		spec ebpf.MapSpec
 	}{
-		{&c.flows4, ebpf.MapSpec{Name: "ipsec_flows4", Type: ebpf.PerCPUHash, KeySize: keySize4, ValueSize: slotsSize,
-			MaxEntries: uint32(c.opt.keys), Flags: unix.BPF_F_NO_PREALLOC}},
-		{&c.flows6, ebpf.MapSpec{Name: "ipsec_flows6", Type: ebpf.PerCPUHash, KeySize: keySize, ValueSize: slotsSize,
-			MaxEntries: uint32(c.opt.keys), Flags: unix.BPF_F_NO_PREALLOC}},
+		{&c.rooms[0].flows4, flows("ipsec_flows4_0", keySize4)},
+		{&c.rooms[0].flows6, flows("ipsec_flows6_0", keySize)},
+		{&c.rooms[1].flows4, flows("ipsec_flows4_1", keySize4)},
+		{&c.rooms[1].flows6, flows("ipsec_flows6_1", keySize)},
 		{&c.interval, ebpf.MapSpec{Name: "ipsec_interval", Type: ebpf.Array, KeySize: 4, ValueSize: 8, MaxEntries: 1}},
 		{&c.latest, ebpf.MapSpec{Name: "ipsec_latest", Type: ebpf.Array, KeySize: 4, ValueSize: latestSize, MaxEntries: 1}},
 		{&c.devices, ebpf.MapSpec{Name: "ipsec_devices", Type: ebpf.Hash, KeySize: 4, ValueSize: 4, MaxEntries: 4096,
@@ -132,7 +153,7 @@ func (c *counter) load() (err error) {
 			return err
 		}
 	}
-	if err := c.begin(c.number); err != nil {
+	if err := c.begin(c.now); err != nil {
 		return err
 	}
 	c.program, err = c.newProgram()
@@ -145,8 +166,11 @@ func (c *counter) newProgram() (*ebpf.Program, error) {
 		return nil, err
 	}
 	p := program{
-		flows4: c.flows4.FD(), flows6: c.flows6.FD(), interval: c.interval.FD(), latest: c.latest.FD(), devices: c.devices.FD(),
+		interval: c.interval.FD(), latest: c.latest.FD(), devices: c.devices.FD(),
 		tags: c.opt.link == analyze.LinkEthernet,
+	}
+	for i, r := range c.rooms {
+		p.flows4[i], p.flows6[i] = r.flows4.FD(), r.flows6.FD()
 	}
 	if c.opt.link == analyze.LinkSLL2 {
 		p.perFrame = sll2Len - 14
@@ -173,80 +197,91 @@ func (c *counter) tell(index int, kind deviceKind) error {
 // latestIntervals are the last intervals in which a frame was counted, the even one
 // and the odd one. A program that is late with the last interval takes nothing away
 // of what another one says of this.
-type latestIntervals [2]uint64
+type latestIntervals [2]countInterval
 
 const latestSize = 16
 
 // read ends the interval and hands on what was counted in it, with times in
-// nanoseconds since 1970. One in which nothing was counted goes on. quiet says that a
-// new counter is due: most keys have had no packet.
-func (c *counter) read(hand func(*countKey, *countSum)) (quiet bool, err error) {
+// nanoseconds since 1970. One in which nothing was counted goes on. Where most keys
+// were quiet the last time, the next interval is counted in the other room.
+func (c *counter) read(hand func(*countKey, *countSum)) error {
 	var latest latestIntervals
 	if err := c.latest.Lookup(uint32(0), &latest); err != nil {
-		return false, fmt.Errorf("read the kernel's counts of flows: %w", err)
+		return fmt.Errorf("read the kernel's counts of flows: %w", err)
 	}
-	active := 0
-	if over := c.number; latest[over%2] == over {
-		active, err = c.readInterval(over, hand)
+	over := c.now
+	if latest[over.slot()] != over {
+		return nil
 	}
-	return c.known-active > max(active, min(quietKeys, c.opt.keys/2)), err
+	if !c.quiet {
+		return c.readInterval(over+1, hand)
+	}
+	if err := c.readInterval((over+1)^secondRoom, hand); err != nil {
+		return err
+	}
+	c.quiet = false
+	return c.empty(c.rooms[over.room()])
 }
 
 // readLast hands on what was counted since the last read, by a program too that was
 // still running when the counter was taken off its socket.
 func (c *counter) readLast(hand func(*countKey, *countSum)) error {
-	_, err := c.readInterval(c.number, hand)
-	return err
+	return c.readInterval(c.now+1, hand)
 }
 
-// readInterval ends an interval, waits for what is still counted in it, and hands it
+// readInterval ends the interval, waits for what is still counted in it, and hands it
 // on.
-func (c *counter) readInterval(over uint64, hand func(*countKey, *countSum)) (active int, err error) {
-	if err := c.begin(over + 1); err != nil {
-		return 0, err
+func (c *counter) readInterval(next countInterval, hand func(*countKey, *countSum)) error {
+	over := c.now
+	if err := c.begin(next); err != nil {
+		return err
 	}
 	if err := awaitPrograms(); err != nil {
-		return 0, err
+		return err
 	}
 	return c.readKeys(over, hand)
 }
 
-// readKeys hands on the keys that had packets in an interval, and counts them.
-func (c *counter) readKeys(interval uint64, hand func(*countKey, *countSum)) (active int, err error) {
+// readKeys hands on the keys that had packets in an interval, and finds out whether
+// most had none.
+func (c *counter) readKeys(over countInterval, hand func(*countKey, *countSum)) error {
 	offset, tick := wallOffset(), jiffy()
-	c.known = 0
-	err = c.each(func(k *countKey, slots []countSlots) {
-		c.known++
-		if sum := counted(slots, interval, tick); sum.Packets > 0 {
-			active++
-			sum.Start += offset
-			sum.End += offset
-			hand(k, &sum)
+	active, quiet := 0, 0
+	err := c.each(c.rooms[over.room()], func(k *countKey, slots []countSlots) {
+		sum := counted(slots, uint64(over), tick)
+		if sum.Packets == 0 {
+			quiet++
+			return
 		}
+		active++
+		sum.Start += offset
+		sum.End += offset
+		hand(k, &sum)
 	})
-	return active, err
+	c.quiet = quiet > max(active, min(quietKeys, c.opt.keys/2))
+	return err
 }
 
 // begin begins an interval.
-func (c *counter) begin(number uint64) error {
-	c.number = number
-	return c.interval.Put(uint32(0), number)
+func (c *counter) begin(i countInterval) error {
+	c.now = i
+	return c.interval.Put(uint32(0), i)
 }
 
 // batchKeys is how many keys are read at once. A bucket of the kernel's table
 // must fit; they have about one each.
 const batchKeys = 1024
 
-// each calls f for each key with the slots of all processors.
-func (c *counter) each(f func(*countKey, []countSlots)) error {
-	err := c.batches(c.flows4, c.room4(), func(i int, slots []countSlots) {
+// each calls f for each key of a room with the slots of all processors.
+func (c *counter) each(r countRoom, f func(*countKey, []countSlots)) error {
+	err := c.batches(r.flows4, c.room4(), func(i int, slots []countSlots) {
 		k := c.keys4[i].key()
 		f(&k, slots)
 	})
 	if err != nil {
 		return err
 	}
-	return c.batches(c.flows6, c.keys, func(i int, slots []countSlots) { f(&c.keys[i], slots) })
+	return c.batches(r.flows6, c.keys, func(i int, slots []countSlots) { f(&c.keys[i], slots) })
 }
 
 // room4 makes room for a read, and returns that for the keys of IPv4.
@@ -276,29 +311,19 @@ func (c *counter) batches(flows *ebpf.Map, keys any, f func(i int, slots []count
 	}
 }
 
-// empty deletes all keys and interfaces of a counter that is not attached.
-func (c *counter) empty() error {
-	var indexes []uint32
-	var index, kind uint32
-	for all := c.devices.Iterate(); all.Next(&index, &kind); {
-		indexes = append(indexes, index)
-	}
-	for _, index := range indexes {
-		if err := c.devices.Delete(index); err != nil {
-			return fmt.Errorf("empty the kernel's counts of flows: %w", err)
-		}
-	}
+// empty deletes all keys of a room in which is not counted.
+func (c *counter) empty(r countRoom) error {
 	var keys4 []countKey4
 	var keys []countKey
-	err := c.batches(c.flows4, c.room4(), func(i int, _ []countSlots) { keys4 = append(keys4, c.keys4[i]) })
+	err := c.batches(r.flows4, c.room4(), func(i int, _ []countSlots) { keys4 = append(keys4, c.keys4[i]) })
 	if err == nil {
-		err = c.batches(c.flows6, c.keys, func(i int, _ []countSlots) { keys = append(keys, c.keys[i]) })
+		err = c.batches(r.flows6, c.keys, func(i int, _ []countSlots) { keys = append(keys, c.keys[i]) })
 	}
 	if err == nil && len(keys4) > 0 {
-		_, err = c.flows4.BatchDelete(keys4, nil)
+		_, err = r.flows4.BatchDelete(keys4, nil)
 	}
 	if err == nil && len(keys) > 0 {
-		_, err = c.flows6.BatchDelete(keys, nil)
+		_, err = r.flows6.BatchDelete(keys, nil)
 	}
 	if err != nil {
 		return fmt.Errorf("empty the kernel's counts of flows: %w", err)
@@ -307,7 +332,9 @@ func (c *counter) empty() error {
 }
 
 func (c *counter) close() {
-	for _, m := range []*ebpf.Map{c.flows4, c.flows6, c.interval, c.latest, c.devices} {
+	for _, m := range []*ebpf.Map{
+		c.rooms[0].flows4, c.rooms[0].flows6, c.rooms[1].flows4, c.rooms[1].flows6, c.interval, c.latest, c.devices,
+	} {
 		m.Close() // of nil too
 	}
 	c.program.Close()

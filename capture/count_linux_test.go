@@ -108,7 +108,7 @@ func addTo(sums map[analyze.FlowKey]*countSum, key analyze.FlowKey, length int) 
 func checkCounts(t *testing.T, c *counter, want map[analyze.FlowKey]*countSum) {
 	t.Helper()
 	got := 0
-	_, err := c.read(func(k *countKey, s *countSum) {
+	err := c.read(func(k *countKey, s *countSum) {
 		got++
 		key, _ := k.flow()
 		if w := want[key]; w == nil || w.Packets != s.Packets || w.Bytes != s.Bytes {
@@ -161,7 +161,7 @@ func TestCounterIntervals(t *testing.T) {
 			c.run(t, frame(seq))
 		}
 		var sum countSum
-		if _, err := c.read(func(_ *countKey, s *countSum) { sum = *s }); err != nil {
+		if err := c.read(func(_ *countKey, s *countSum) { sum = *s }); err != nil {
 			t.Fatal(err)
 		}
 		if sum.Packets != uint64(len(interval)) {
@@ -191,7 +191,7 @@ func TestCounterTimes(t *testing.T) {
 		}
 	}
 	var sum countSum
-	if _, err := c.read(func(_ *countKey, s *countSum) { sum = *s }); err != nil {
+	if err := c.read(func(_ *countKey, s *countSum) { sum = *s }); err != nil {
 		t.Fatal(err)
 	}
 	const slack = uint64(time.Millisecond) // two clocks are compared
@@ -200,28 +200,53 @@ func TestCounterTimes(t *testing.T) {
 	}
 }
 
-// A counter says that it should be renewed once most of its keys are quiet.
-func TestCounterQuiet(t *testing.T) {
+// A counter counts in its other room once most of its keys are quiet, again and
+// again, and all are told that were counted in either.
+func TestCounterRooms(t *testing.T) {
 	c := testCounter(t, counterOptions{link: analyze.LinkEthernet, keys: 16})
-	for spi := range byte(14) {
-		for range firstFrames + 1 {
-			c.run(t, ethernet(etherIPv6, nil, ipv6(50, espPacket(uint32(spi), 1))))
-		}
+	count := func(spi byte) (counted bool) {
+		return c.run(t, ethernet(etherIPv6, nil, ipv6(50, espPacket(uint32(spi), 1)))) == 0
 	}
-	for i, want := range []bool{false, true} {
-		n := 0
-		quiet, err := c.read(func(*countKey, *countSum) { n++ })
-		if quiet != want || err != nil || n != 14-14*i {
-			t.Errorf("read %d: %d keys, quiet %v, %v; want quiet %v", i, n, quiet, err, want)
+	told := func() (n uint64) {
+		if err := c.read(func(_ *countKey, s *countSum) { n += s.Packets }); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	for round := range 4 {
+		if got := c.now.room(); got != round%2 {
+			t.Fatalf("round %d is counted in room %d", round, got)
+		}
+		for spi := range byte(14) {
+			for range firstFrames {
+				if count(spi) {
+					t.Fatalf("round %d: one of the first frames is counted", round)
+				}
+			}
+			if !count(spi) {
+				t.Fatalf("round %d: a frame is handed up", round)
+			}
+		}
+		if n := told(); n != 14 || c.quiet {
+			t.Errorf("round %d: %d frames, quiet: %v", round, n, c.quiet)
+		}
+		for _, quiet := range []bool{true, false} { // what is quiet is known of one interval, and left with the next
+			if told() != 0 {
+				t.Error("frames are told twice")
+			}
+			if n := count(3); !n || told() != 1 || c.quiet != quiet {
+				t.Errorf("round %d: counted: %v, quiet: %v, want %v", round, n, c.quiet, quiet)
+			}
 		}
 	}
 }
 
-// No frame is lost or counted twice between two intervals, however busy it is.
+// No frame is lost or told twice between two intervals, in one room or in two, however
+// busy it is.
 func TestCounterBusy(t *testing.T) {
 	c := testCounter(t, counterOptions{link: analyze.LinkEthernet})
 	frame := append(make([]byte, 14), ethernet(etherIPv6, nil, ipv6(50, espPacket(0xb5, 1)))...)
-	const reads = 20
+	const reads = 60
 	enough, sent := make(chan bool), make(chan uint64, 1)
 	go func() {
 		n := uint64(0)
@@ -233,21 +258,25 @@ func TestCounterBusy(t *testing.T) {
 			default:
 			}
 			// One by one: a signal ends a longer run, and it begins again.
-			if _, _, err := c.program.Test(frame); err != nil {
+			verdict, _, err := c.program.Test(frame)
+			if err != nil {
 				t.Error(err)
 				return
 			}
-			n++
+			if verdict == 0 {
+				n++
+			}
 		}
 	}()
 	total, n := uint64(0), uint64(0)
 	read := func() {
-		if _, err := c.read(func(_ *countKey, s *countSum) { total += s.Packets }); err != nil {
+		if err := c.read(func(_ *countKey, s *countSum) { total += s.Packets }); err != nil {
 			t.Fatal(err)
 		}
 	}
 	for counted := 0; counted < reads; { // intervals in which something was
 		before := total
+		c.quiet = counted%3 == 0 // the other room is next
 		if read(); total > before {
 			counted++
 		}
@@ -261,8 +290,7 @@ func TestCounterBusy(t *testing.T) {
 	case n = <-sent: // it failed
 	}
 	read()
-	// Each processor hands up its first ones.
-	if total > n-firstFrames || total < n-uint64(c.processor*firstFrames) {
-		t.Errorf("counted %d of %d", total, n)
+	if total != n {
+		t.Errorf("%d were counted, %d are told", n, total)
 	}
 }

@@ -39,7 +39,8 @@ const (
 // does (bpf_convert_filter), and adds the counting. The maps are given by file
 // descriptor.
 type program struct {
-	flows4, flows6, interval, latest, devices int
+	flows4, flows6            [2]int // of each room
+	interval, latest, devices int
 	// perFrame is added to each frame's length, to count what the framer hands
 	// on; tags says that a tag that the kernel took out counts too.
 	perFrame int32

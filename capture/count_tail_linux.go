@@ -47,23 +47,32 @@ func (p *program) key() {
 	)
 }
 
-// find looks the key up.
+// find looks the key up in the interval's room. The interval stays in R9: one in
+// which a program began is not over before it has ended.
 func (p *program) find() {
+	p.add(asm.LoadMapValue(asm.R1, p.interval, 0), asm.LoadMem(asm.R9, asm.R1, 0, asm.DWord))
+	p.inRoom("find", asm.FnMapLookupElem)
+	p.add(
+		asm.JEq.Imm(asm.R0, 0, "insert").WithSymbol("find done"),
+		asm.Mov.Reg(regSlots, asm.R0),
+	)
+}
+
+// inRoom calls a function of maps with the key, and the map of its family that is in
+// the interval's room. It goes on where its name is done.
+func (p *program) inRoom(name string, f asm.BuiltinFunc) {
 	p.add(
 		asm.LoadMem(asm.R1, regStack, stackKey+keyFamily, asm.Byte),
-		asm.JEq.Imm(asm.R1, 6, "find six"),
+		asm.JEq.Imm(asm.R1, 6, name+" six"),
+		asm.JSLT.Imm(asm.R9, 0, name+" four 1"), // secondRoom
 	)
-	p.call(p.flows4, asm.FnMapLookupElem)
-	p.add(
-		asm.JEq.Imm(asm.R0, 0, "insert"),
-		asm.Ja.Label("found"),
-		asm.Mov.Imm(asm.R0, 0).WithSymbol("find six"),
-	)
-	p.call(p.flows6, asm.FnMapLookupElem)
-	p.add(
-		asm.JEq.Imm(asm.R0, 0, "insert"),
-		asm.Mov.Reg(regSlots, asm.R0).WithSymbol("found"),
-	)
+	p.call(p.flows4[0], f)
+	p.add(asm.Ja.Label(name+" done"), asm.Mov.Imm(asm.R0, 0).WithSymbol(name+" four 1"))
+	p.call(p.flows4[1], f)
+	p.add(asm.Ja.Label(name+" done"), asm.JSLT.Imm(asm.R9, 0, name+" six 1").WithSymbol(name+" six"))
+	p.call(p.flows6[0], f)
+	p.add(asm.Ja.Label(name+" done"), asm.Mov.Imm(asm.R0, 0).WithSymbol(name+" six 1"))
+	p.call(p.flows6[1], f)
 }
 
 // call calls a function of maps with the key.
@@ -91,9 +100,7 @@ func (p *program) firstOnes() {
 // than all else that is done for a frame, the coarse one a fifth of that.
 func (p *program) slot() {
 	p.add(
-		asm.LoadMapValue(asm.R1, p.interval, 0).WithSymbol("counted"),
-		asm.LoadMem(asm.R9, asm.R1, 0, asm.DWord),
-		asm.Mov.Reg(asm.R2, asm.R9), asm.And.Imm(asm.R2, 1), asm.Mul.Imm(asm.R2, slotSize),
+		asm.Mov.Reg(asm.R2, asm.R9).WithSymbol("counted"), asm.And.Imm(asm.R2, 1), asm.Mul.Imm(asm.R2, slotSize),
 		asm.Add.Imm(regSlots, slotsFirst), asm.Add.Reg(regSlots, asm.R2),
 		asm.LoadMem(asm.R2, regSlots, slotInterval, asm.DWord),
 		asm.JEq.Reg(asm.R2, asm.R9, "begun"),
@@ -180,10 +187,7 @@ func (p *program) insert() {
 		asm.StoreMem(regStack, stackSlots+slotsHanded, asm.R1, asm.DWord),
 		asm.Mov.Reg(asm.R3, regStack), asm.Add.Imm(asm.R3, stackSlots),
 		asm.Mov.Imm(asm.R4, 1), // BPF_NOEXIST
-		asm.LoadMem(asm.R1, regStack, stackKey+keyFamily, asm.Byte),
-		asm.JEq.Imm(asm.R1, 6, "insert six"),
 	)
-	p.call(p.flows4, asm.FnMapUpdateElem)
-	p.add(asm.Ja.Label("hand up"), asm.Mov.Imm(asm.R0, 0).WithSymbol("insert six"))
-	p.call(p.flows6, asm.FnMapUpdateElem)
+	p.inRoom("insert", asm.FnMapUpdateElem)
+	p.add(asm.Ja.Label("hand up").WithSymbol("insert done"))
 }

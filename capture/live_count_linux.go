@@ -2,7 +2,6 @@ package capture
 
 import (
 	"errors"
-	"fmt"
 	"io/fs"
 
 	"github.com/cilium/ebpf"
@@ -16,7 +15,6 @@ import (
 // counter is nil where all frames are handed up.
 type counting struct {
 	counter *counter
-	spare   *counter           // takes the counter's place; made at once, since later there may be no right to
 	kinds   map[int]deviceKind // interfaces that the counter was told of
 	early   []countedFlow      // counted before their key's first frames came out of the ring
 }
@@ -48,21 +46,18 @@ func openCounting(opt counterOptions, hatypes map[int]uint16) (c counting, why s
 	return c, ""
 }
 
-// make makes the counters, and makes sure that they can be read by a process
-// without capabilities: before Linux 5.19 that could be forbidden
+// make makes the counter, and makes sure that it can be read by a process without
+// capabilities: before Linux 5.19 that could be forbidden
 // (kernel.unprivileged_bpf_disabled).
 func (c *counting) make(opt counterOptions) (why string) {
-	for _, to := range []**counter{&c.counter, &c.spare} {
-		made, err := newCounter(opt)
-		if err != nil {
-			return whyNotCounted(err, mayUseBPF())
-		}
-		*to = made
+	made, err := newCounter(opt)
+	if err != nil {
+		return whyNotCounted(err, mayUseBPF())
 	}
-	if err := confine.WithoutCapabilities(c.spare.empty); err != nil {
+	c.counter = made
+	if err := confine.WithoutCapabilities(func() error { return made.empty(made.rooms[1]) }); err != nil {
 		return "this kernel lets nobody read its counts without CAP_BPF, which is given up"
 	}
-	c.counter.keys, c.counter.keys4, c.counter.slots = c.spare.keys, c.spare.keys4, c.spare.slots // read in turn
 	return ""
 }
 
@@ -152,7 +147,7 @@ func (c *counting) forget(gone func(index int) bool) {
 // the ring late, and the first ones of a key are handed up: while they are still
 // to come, what was counted after them waits for the next read, so that a flow
 // begins with its first packet. After the last read none is to come.
-func (c *counting) read(fd int, meter *FlowMeter, originOf func(index int) *analyze.Origin, last bool) error {
+func (c *counting) read(meter *FlowMeter, originOf func(index int) *analyze.Origin, last bool) error {
 	if c.counter == nil {
 		return nil
 	}
@@ -171,11 +166,7 @@ func (c *counting) read(fd int, meter *FlowMeter, originOf func(index int) *anal
 		c.release(meter, originOf)
 		return err
 	}
-	quiet, err := c.counter.read(hand)
-	if err == nil && quiet {
-		err = c.renew(fd, hand)
-	}
-	return err
+	return c.counter.read(hand)
 }
 
 // release adds what waits to the meter.
@@ -187,28 +178,8 @@ func (c *counting) release(meter *FlowMeter, originOf func(index int) *analyze.O
 	c.early = c.early[:0]
 }
 
-// renew puts the spare counter in the place of one whose keys have mostly gone
-// quiet. Nothing is lost: the old one is read once more when no frame can come
-// to it any more. Then it is emptied, and is the spare one.
-func (c *counting) renew(fd int, hand func(*countKey, *countSum)) error {
-	old, fresh := c.counter, c.spare
-	for index, kind := range c.kinds {
-		_ = fresh.tell(index, kind) // see tell
-	}
-	if err := fresh.attach(fd); err != nil {
-		return fmt.Errorf("renew the kernel's counts of flows: %w", err)
-	}
-	c.counter, c.spare = fresh, old
-	if err := old.readLast(hand); err != nil {
-		return err
-	}
-	return old.empty()
-}
-
 func (c *counting) close() {
-	for _, counter := range []*counter{c.counter, c.spare} {
-		if counter != nil {
-			counter.close()
-		}
+	if c.counter != nil {
+		c.counter.close()
 	}
 }

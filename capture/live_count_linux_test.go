@@ -157,7 +157,7 @@ func TestIntegrationCountedAlikeRelated(t *testing.T) {
 	})
 }
 
-// When most keys have gone quiet a new program takes over, and no packet is
+// When most keys have gone quiet the other room is counted in, and no packet is
 // lost between the two.
 func TestIntegrationCounterRenewed(t *testing.T) {
 	a, b := twoHosts(t)

@@ -198,7 +198,7 @@ func (l *live) lookAfter(now time.Time) error {
 // account yields what was counted in the interval that ends, and what was lost.
 // After the last one nothing comes out of the ring any more.
 func (l *live) account(now time.Time, last bool) error {
-	if err := l.counting.read(l.socket.fd, l.sorter.meter, l.sources.originOf, last); err != nil {
+	if err := l.counting.read(l.sorter.meter, l.sources.originOf, last); err != nil {
 		return err
 	}
 	l.emitFlows(l.sorter.meter.Flush(now.UnixNano()))
