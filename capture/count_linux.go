@@ -73,7 +73,7 @@ type counter struct {
 	processor int // how many there may be
 	now       countInterval
 	quiet     bool         // most keys had no packet when they were last read
-	keys4     []countKey4  // room for a read
+	keys4     []countKey4  // what a read fills
 	keys      []countKey   // the same
 	slots     []countSlots // as many for each key as there are processors
 }
@@ -274,7 +274,7 @@ const batchKeys = 1024
 
 // each calls f for each key of a room with the slots of all processors.
 func (c *counter) each(r countRoom, f func(*countKey, []countSlots)) error {
-	err := c.batches(r.flows4, c.room4(), func(i int, slots []countSlots) {
+	err := c.batches(r.flows4, c.buffers(), func(i int, slots []countSlots) {
 		k := c.keys4[i].key()
 		f(&k, slots)
 	})
@@ -284,8 +284,8 @@ func (c *counter) each(r countRoom, f func(*countKey, []countSlots)) error {
 	return c.batches(r.flows6, c.keys, func(i int, slots []countSlots) { f(&c.keys[i], slots) })
 }
 
-// room4 makes room for a read, and returns that for the keys of IPv4.
-func (c *counter) room4() []countKey4 {
+// buffers makes what a read fills, and returns the part for the keys of IPv4.
+func (c *counter) buffers() []countKey4 {
 	if c.keys == nil {
 		c.keys, c.keys4 = make([]countKey, batchKeys), make([]countKey4, batchKeys)
 		c.slots = make([]countSlots, batchKeys*c.processor)
@@ -315,7 +315,7 @@ func (c *counter) batches(flows *ebpf.Map, keys any, f func(i int, slots []count
 func (c *counter) empty(r countRoom) error {
 	var keys4 []countKey4
 	var keys []countKey
-	err := c.batches(r.flows4, c.room4(), func(i int, _ []countSlots) { keys4 = append(keys4, c.keys4[i]) })
+	err := c.batches(r.flows4, c.buffers(), func(i int, _ []countSlots) { keys4 = append(keys4, c.keys4[i]) })
 	if err == nil {
 		err = c.batches(r.flows6, c.keys, func(i int, _ []countSlots) { keys = append(keys, c.keys[i]) })
 	}
