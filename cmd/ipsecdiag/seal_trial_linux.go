@@ -95,7 +95,7 @@ var keeperTrials = map[string]func() error{
 func startGaining() error {
 	has, err := exec.Command("grep", "^Cap\\(Prm\\|Eff\\):", "/proc/self/status").Output()
 	if err != nil {
-		return err
+		return fmt.Errorf("it did not start: %v", err)
 	}
 	var permitted, effective uint64
 	if _, err := fmt.Sscanf(string(has), "CapPrm:\t%x\nCapEff:\t%x\n", &permitted, &effective); err != nil {
