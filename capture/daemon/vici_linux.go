@@ -39,6 +39,7 @@ type viciSession struct {
 	order  []string        // of ends, the oldest first
 	due    time.Time       // when the daemon is to be asked; zero: never
 	next   time.Time       // when it may be asked
+	tell   time.Time       // when it may be told again what was lost
 	reload bool            // the connections too
 }
 
@@ -249,6 +250,7 @@ func (s *viciSession) run() error {
 			s.event(&e)
 		case now := <-due:
 			s.account()
+			s.tell = now.Add(askSettle)
 			if s.due.IsZero() || now.Before(s.due) || now.Before(s.next) {
 				continue
 			}
@@ -265,10 +267,11 @@ func (s *viciSession) wait(now time.Time) (wait time.Duration, ok bool) {
 	if s.due.IsZero() {
 		return 0, false
 	}
-	if s.lost > 0 { // that is told first
-		return max(s.due.Sub(now), 0), true
+	wait = max(s.due.Sub(now), s.next.Sub(now), 0)
+	if s.lost > 0 { // that is told before the daemon may be asked
+		wait = min(wait, max(s.due.Sub(now), s.tell.Sub(now), 0))
 	}
-	return max(s.due.Sub(now), s.next.Sub(now), 0), true
+	return wait, true
 }
 
 // ask asks what has changed.

@@ -290,6 +290,32 @@ func TestABabblerIsCutShort(t *testing.T) {
 	}
 }
 
+// TestWhatABabblerLosesIsToldNowAndThen holds that the losses of a daemon that goes
+// on are told together: each by itself would be as much as what was cut.
+func TestWhatABabblerLosesIsToldNowAndThen(t *testing.T) {
+	c := startCharon(t, "")
+	l := listen(t, Options{Vici: c.path})
+	l.word("begin", whole)
+	line := logLine("1", "net", "received AUTHENTICATION_FAILED notify error")
+	const lasts = 3 * time.Second
+	told, began := 0, time.Now()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for time.Since(began) < lasts {
+		select {
+		case e := <-l.events:
+			if _, ok := e.(*analyze.Lost); ok {
+				told++
+			}
+		case <-tick.C:
+			c.send(line)
+		}
+	}
+	if most := int(lasts/askSettle) + 2; told == 0 || told > most {
+		t.Errorf("losses were told %d times in %v, at most %d are due", told, lasts, most)
+	}
+}
+
 // TestAHostileSocket sends what is no vici: Watch goes on and ends.
 func TestAHostileSocket(t *testing.T) {
 	for name, b := range map[string][]byte{
