@@ -112,7 +112,7 @@ var ioctls = []uint64{
 
 // prctls by which a process asks about itself, and names its memory.
 var prctls = []uint64{
-	unix.PR_GET_NO_NEW_PRIVS, unix.PR_GET_SECCOMP, unix.PR_CAPBSET_READ, unix.PR_SET_VMA,
+	unix.PR_GET_NO_NEW_PRIVS, unix.PR_GET_SECCOMP, unix.PR_SET_VMA,
 }
 
 // senders are the calls by which something is sent, and which argument says by
@@ -126,7 +126,7 @@ var fcntls = []uint64{unix.F_GETFD, unix.F_SETFD, unix.F_GETFL}
 // options are the options that may be set on sockets, by their level: filters of
 // what is received, and what net/http sets on a connection.
 var options = map[uint64][]uint64{
-	unix.SOL_SOCKET:  {unix.SO_ATTACH_FILTER, unix.SO_ATTACH_BPF, unix.SO_KEEPALIVE},
+	unix.SOL_SOCKET:  {unix.SO_ATTACH_FILTER, unix.SO_KEEPALIVE},
 	unix.IPPROTO_TCP: {unix.TCP_NODELAY, unix.TCP_KEEPIDLE, unix.TCP_KEEPINTVL, unix.TCP_KEEPCNT},
 }
 

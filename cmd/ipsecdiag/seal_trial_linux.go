@@ -55,6 +55,7 @@ var trials = map[string]func() error{
 	"splice a frame":          eachSocket(unix.AF_PACKET, spliceFrame),
 	"make room for sending":   eachSocket(unix.AF_PACKET, makeSendRing),
 	"be promiscuous":          eachSocket(unix.AF_PACKET, bePromiscuous),
+	"attach another program":  eachSocket(unix.AF_PACKET, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ATTACH_BPF, 0) }),
 	"send a UDP packet":       eachSocket(unix.AF_INET, sendUDP),
 	"bind a UDP socket":       eachSocket(unix.AF_INET, bindUDP),
 	"send to a process":       eachSocket(unix.AF_UNIX, func(fd int) error { return unix.Sendto(fd, []byte("trial"), 0, &unix.SockaddrUnix{Name: "@trial"}) }),
@@ -64,6 +65,7 @@ var trials = map[string]func() error{
 	"make a file of memory":   func() error { return closed(unix.MemfdCreate("trial", 0)) },
 	"allow itself tracers":    func() error { return call(unix.SYS_PRCTL, unix.PR_SET_PTRACER, unix.PR_SET_PTRACER_ANY&(1<<63-1), 0) },
 	"signal by another way":   func() error { return call(unix.SYS_RT_SIGQUEUEINFO, uintptr(os.Getppid()), 0, 0) },
+	"ask what it could gain":  func() error { _, err := unix.PrctlRetInt(unix.PR_CAPBSET_READ, 0, 0, 0, 0); return err },
 	"use other calls' names":  func() error { return noSuch(call(1<<30|unix.SYS_SOCKET, unix.AF_UNIX, unix.SOCK_STREAM, 0)) },
 	"gain capabilities":       gainCapabilities,
 }
