@@ -71,9 +71,10 @@ func follow(t *teller, path string, ask func(*teller) error) {
 	}
 	warned, retry := "", retryFirst
 	for t.ctx.Err() == nil {
+		err := ask(t)
 		now := time.Now()
 		wait := beat.Next(now, lookEvery).Sub(now)
-		if err := ask(t); !errors.Is(err, ErrNotThere) {
+		if !errors.Is(err, ErrNotThere) {
 			heard := t.heard
 			t.silent(err)
 			wait, retry = retry, min(2*retry, retryMost)

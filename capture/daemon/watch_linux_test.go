@@ -1,0 +1,27 @@
+package daemon
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// TestADaemonIsLookedForOnTheBeat holds that one which is not there is looked for at
+// the moment at which all else is done, however long looking takes.
+func TestADaemonIsLookedForOnTheBeat(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var at []time.Time
+	follow(&teller{ctx: ctx, o: &Options{Warn: func(string) {}}}, "", func(*teller) error {
+		if at = append(at, time.Now()); len(at) == 3 {
+			cancel()
+		}
+		time.Sleep(lookEvery / 2)
+		return ErrNotThere
+	})
+	for _, now := range at[1:] {
+		if late := time.Duration(now.UnixNano() % int64(lookEvery)); late > lookEvery/4 {
+			t.Errorf("looked %v after the beat", late)
+		}
+	}
+}
