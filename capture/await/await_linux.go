@@ -104,6 +104,7 @@ func (p *Poller) Wait(timeout time.Duration, fds ...int) ([]Ready, error) {
 
 // change has these descriptors waited for and no others. Those of the last wait are
 // added again: a closed one has left by itself, and its number may be another's now.
+// One of which there is a copy (dup(2)) does not leave: such are not waited for.
 func (p *Poller) change(fds []int) (err error) {
 	e := p.raw.Control(func(epoll uintptr) {
 		for _, fd := range p.fds {
