@@ -36,7 +36,6 @@ package capture
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/cilium/ebpf"
@@ -110,27 +109,16 @@ func newCounter(opt counterOptions) (*counter, error) {
 	if c.opt.keys == 0 || c.opt.keys > most {
 		c.opt.keys = most
 	}
-	err = c.load()
-	if errors.Is(err, fs.ErrPermission) && lockMemory() == nil {
-		err = c.load()
-	}
-	if err != nil {
+	if err := c.load(); err != nil {
 		c.close()
 		return nil, err
 	}
 	return c, nil
 }
 
-// lockMemory lets this process lock as much memory as it will: before Linux 5.11
-// what maps and programs take was counted against that limit
-// (bpf_charge_memlock), and refused with EPERM beyond it.
-func lockMemory() error {
-	all := unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}
-	return unix.Setrlimit(unix.RLIMIT_MEMLOCK, &all)
-}
-
+// load makes the maps and the program. That needs Linux 5.11, by
+// bpf_ktime_get_coarse_ns, since when no map counts against RLIMIT_MEMLOCK.
 func (c *counter) load() (err error) {
-	c.close() // what an earlier try has made
 	flows := func(name string, key uint32) ebpf.MapSpec {
 		return ebpf.MapSpec{Name: name, Type: ebpf.PerCPUHash, KeySize: key, ValueSize: slotsSize,
 			MaxEntries: uint32(c.opt.keys), Flags: unix.BPF_F_NO_PREALLOC}
@@ -226,6 +214,9 @@ func (c *counter) read(hand func(*countKey, *countSum)) error {
 // readLast hands on what was counted since the last read, by a program too that was
 // still running when the counter was taken off its socket.
 func (c *counter) readLast(hand func(*countKey, *countSum)) error {
+	if err := awaitPrograms(); err != nil { // else it could still begin to count in the next interval
+		return err
+	}
 	return c.readInterval(c.now+1, hand)
 }
 
