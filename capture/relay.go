@@ -112,11 +112,12 @@ func (p *plainFile) fetch(c *chunk) {
 	}
 }
 
-// decompressed is what a decompressor makes of a regular file: one runner keeps
-// it busy while another one looks at the frames.
+// decompressed is what a decompressor makes of a regular file. It can only be read in
+// order, and what it has in the cache of one processor, its window and the frames that
+// it has just written there, is dearer to fetch from another one than to look at.
 type decompressed struct{ r io.Reader }
 
-func (d *decompressed) runners() int { return maxRunners }
+func (d *decompressed) runners() int { return 1 }
 
 func (d *decompressed) claim(c *chunk) {
 	for c.n, c.err = 0, nil; c.n < chunkSize && c.err == nil; {
