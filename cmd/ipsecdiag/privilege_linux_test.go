@@ -48,7 +48,7 @@ func TestFixHoldsOneCapability(t *testing.T) {
 	defer cmd.Process.Kill()
 	stderr.await(t, "the kernel is read by process ")
 	held(t, cmd.Process.Pid, map[string]string{
-		"Uid": "0", "CapInh": noCapability, "CapPrm": netAdmin, "CapEff": netAdmin, "CapBnd": netAdmin, "CapAmb": noCapability, "NoNewPrivs": "1",
+		"Uid": "0", "CapInh": noCapability, "CapPrm": netAdmin, "CapEff": netAdmin, "CapAmb": noCapability, "NoNewPrivs": "1",
 	})
 }
 
