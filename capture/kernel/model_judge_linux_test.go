@@ -149,8 +149,10 @@ func (j *judge) compare(p packet, o observed, c *tally) string {
 	if v.Tied != nil {
 		c.tied++
 	}
-	if v.Tied != nil && !j.strict {
+	if !j.strict && equals(j.db, p) {
 		j.loose = true
+	}
+	if v.Tied != nil && !j.strict {
 		for _, alt := range alternatives(j.db, p) {
 			if d == "" {
 				break
@@ -163,6 +165,14 @@ func (j *judge) compare(p packet, o observed, c *tally) string {
 	}
 	j.note(&v, p, o)
 	return d
+}
+
+// equals reports whether a policy of equal priority could have decided as well. What
+// becomes of the packet may be the same with either: then the verdict is not tied, but
+// which one the kernel has used is not certain.
+func equals(db *spd.Database, p packet) bool {
+	e := db.Explain(p.dir, p.flow)
+	return slices.ContainsFunc(e.Weighed, func(w spd.Weighed) bool { return w.By == spd.ByAge })
 }
 
 // describe is a verdict in the words of the tally.
