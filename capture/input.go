@@ -7,9 +7,10 @@ import (
 
 // Sizes of an input's window, in bytes.
 const (
-	// chunkSize is what one read asks for. It fits the second-level cache,
-	// where the bytes still are when they are looked at.
-	chunkSize = 256 << 10
+	// chunkSize is what one read asks for. It is about what the second-level cache
+	// holds, where the bytes still are when they are looked at, and so much that the
+	// runners of a relay seldom have to wake each other.
+	chunkSize = 1 << 20
 	// chunkHeadroom is kept free before a chunk for what was left of the one
 	// before: it is above the longest frame of most networks.
 	chunkHeadroom = 16 << 10
