@@ -2,7 +2,7 @@
 //
 // poll(2) would hold one of the runtime's processors for as long as it waits, and
 // the runtime, which takes it away at some time, looks every 20 µs whether that has
-// come (sysmon in runtime/proc.go): half of what a watch cost on a host where
+// come (sysmon in runtime/proc.go): a fifth of what a watch cost on a host where
 // nothing happened. A goroutine that the poller wakes costs nothing meanwhile; one
 // that is locked to a thread, in a namespace, stays there.
 package await
