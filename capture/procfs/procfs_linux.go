@@ -4,8 +4,8 @@
 package procfs
 
 import (
+	"bytes"
 	"errors"
-	"io"
 	"io/fs"
 	"os"
 
@@ -35,18 +35,10 @@ func Read(path string) ([]byte, error) {
 		return nil, err
 	}
 	defer file.Close()
-	b := make([]byte, 0, usual)
-	for {
-		n, err := file.Read(b[len(b):cap(b)])
-		b = b[:len(b)+n]
-		if errors.Is(err, io.EOF) {
-			return b, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		if len(b) == cap(b) {
-			b = append(b, 0)[:len(b)]
-		}
+	var b bytes.Buffer
+	b.Grow(usual)
+	if _, err := b.ReadFrom(file); err != nil {
+		return nil, err
 	}
+	return b.Bytes(), nil
 }
